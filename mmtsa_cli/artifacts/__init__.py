@@ -1,0 +1,1 @@
+"""Directories that one stage writes and the next one reads."""

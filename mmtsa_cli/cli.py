@@ -1,0 +1,121 @@
+"""The command `mmtsa`: subcommands loaded when they are called, and the one place where errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mmtsa_cli import __version__
+from mmtsa_cli.errors import ManyErrors, MmtsaError
+
+COMMANDS: dict[str, str] = {
+    "synth": "Make synthetic recordings whose best possible scores are known.",
+    "prepare": "Make an index over a dataset as its authors ship it.",
+    "check": "Find every fault of recordings: file, row, what to do.",
+    "imagify": "Turn sensor series into Gramian angular field images.",
+    "sample": "Cut recordings into synchronous segments and pack them into a sample store.",
+    "train": "Train MMTSA on a sample store.",
+    "eval": "Evaluate a training run: metrics with intervals, predictions, confusion matrix.",
+}
+"""Name and help line of each subcommand; its code is `commands/NAME.py`, its function `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the subcommand `cmd_name`."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"mmtsa_cli.commands.{cmd_name}").command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the subcommand; where there is none, offer the nearest."""
+        from mmtsa_cli.errors import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands from the table, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mmtsa")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Recognise what people are doing, from video and wearable sensors together.
+
+    Each command is one stage: it reads directories and writes one. From nothing at hand to an evaluated model:
+
+    \b
+      mmtsa synth -o rec
+      mmtsa sample rec -o samples
+      mmtsa train samples -o run
+      mmtsa eval run samples -o eval
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process: 0 done, 1 failed work, 2 wrong use, 130 interrupted."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; the only place that catches errors."""
+    debug = "--debug" in arguments or os.environ.get("MMTSA_DEBUG") == "1"
+    # Accepted anywhere on the line: whoever repeats a failed command adds it at the end.
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result = cli.main(args=arguments, prog_name="mmtsa", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        _say(error.format_message())
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (`head`) has gone: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ManyErrors as error:
+        if debug:
+            raise
+        for inner in error.errors:
+            _say(inner.line())
+        return error.exit_code
+    except MmtsaError as error:
+        if debug:
+            raise
+        _say(error.line())
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug of ours ends in one line as well
+        if debug:
+            raise
+        _say(f"internal error: {type(error).__name__}: {error}; add --debug for the traceback and report it")
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    _say("interrupted")
+    return 130
+
+
+def _say(text: str) -> None:
+    click.echo(f"mmtsa: error: {text}" if text != "interrupted" else "mmtsa: interrupted", err=True)

@@ -1,0 +1,53 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("expected names separated by commas, as in rgb,acc")
+    return names
+
+
+output_directory = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory to write; it appears when it is whole.",
+)
+overwrite = click.option(
+    "--overwrite", is_flag=True, help="Replace an earlier result of this command in the output directory."
+)
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of every random choice."
+)
+json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+modalities = click.option(
+    "--modalities",
+    callback=_names,
+    help="Modalities, separated by commas; acc stands for every accelerometer, imu for every sensor.  [default: all]",
+)
+protocol = click.option(
+    "--protocol",
+    help="cross-subject, cross-session, ..., leave-one-subject-out, or a YAML file.  [default: the data's own]",
+)
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Processes that work at the same time.  [default: one a core]",
+)
+
+
+def positive(value_type: Any = float) -> Any:
+    """Return a parameter type for numbers above zero."""
+    return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)

@@ -1,0 +1,1 @@
+"""Gramian angular fields: one arithmetic for arrays and tensors."""

@@ -1,0 +1,1 @@
+"""Systems behind one contract."""

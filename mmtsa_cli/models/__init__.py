@@ -1,0 +1,1 @@
+"""Networks: backbones, encoders, fusion, and their weights."""

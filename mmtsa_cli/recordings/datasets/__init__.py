@@ -1,0 +1,1 @@
+"""Adapters: a dataset as its authors ship it, to an index."""

@@ -1,0 +1,1 @@
+"""Plots and tables as files and text."""

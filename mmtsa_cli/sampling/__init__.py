@@ -1,0 +1,1 @@
+"""Segments and windows in time, and the store that training draws from."""

@@ -1,0 +1,1 @@
+"""One file a stage: read directories, call the core, write one directory."""
