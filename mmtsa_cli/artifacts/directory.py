@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -78,9 +79,10 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
     ArtifactError
         Another living process writes the same directory, or the place cannot be written.
     """
+    final = final.absolute()
     partial = partial_path(final)
     with _writable(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
+        final.absolute().parent.mkdir(parents=True, exist_ok=True)
         discard_stale(partial)
         partial.mkdir()
         claim(partial)
@@ -183,13 +185,16 @@ def _owner(partial: Path) -> dict | None:
 
 @contextmanager
 def _writable(final: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into an error of ours."""
+    """Turn a full or read-only disk into an error of ours; faults of what a stage reads are not its business."""
     try:
         yield
     except OSError as error:
-        # FileNotFoundError and the like of the stage's own inputs are bugs here: stages raise DataError for those.
+        place = str(error.filename or "")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not full and error.errno != errno.EROFS and not place.startswith(str(final.parent.absolute())):
+            raise
         raise ArtifactError(
             f"cannot be written: {error.strerror or error}",
             where=str(final),
-            remedy="nothing was kept; free some space or name another place" if error.errno == 28 else None,
+            remedy="nothing was kept; free some space or name another place" if full else "name another place",
         ) from error

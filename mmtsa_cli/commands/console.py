@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
+def print_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Print named facts for people, one a line; empty ones are left out."""
+    click.echo(title)
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        if value not in (None, [], {}, ""):
+            click.echo(f"  {name.replace('_', ' '):<{width}}  {_fact(value)}")
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
     """Show how far a long work is: `report(done, total)` is called as often as the work likes."""
@@ -75,6 +84,14 @@ def _plain_lines(label: str) -> Progress:
             note(f"{label}: {done} of {total}")
 
     return report
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return _cell(value) if isinstance(value, float) else str(value)
 
 
 def _cell(value: Any) -> str:

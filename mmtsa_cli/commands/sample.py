@@ -1,0 +1,99 @@
+"""`mmtsa sample`: recordings to a sample store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("recordings", type=click.Path(path_type=Path))
+@options.output_directory
+@options.modalities
+@click.option("--segments", type=options.positive(int), default=3, show_default=True, help="Segments a clip (N).")
+@click.option(
+    "--window", type=options.positive(), default=2.0, show_default=True, help="Length of a sensor window in seconds."
+)
+@click.option(
+    "--frames", type=options.positive(int), default=5, show_default=True, help="Candidate frames kept of each segment."
+)
+@click.option(
+    "--short-side",
+    type=click.IntRange(min=32),
+    default=256,
+    show_default=True,
+    help="Height of stored frames, at most.",
+)
+@click.option("--quality", type=click.IntRange(1, 100), default=90, show_default=True, help="JPEG quality of frames.")
+@click.option(
+    "--max-gap",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="Longest gap of a series, in seconds, that is filled by interpolation.",
+)
+@click.option("--skip-short", is_flag=True, help="Leave out clips shorter than the window instead of refusing.")
+@click.option("--exclude-labels", default="", help="Labels to leave out, separated by commas.")
+@click.option("--images", is_flag=True, help="Also write a contact sheet a clip: the frames and fields of one draw.")
+@options.protocol
+@options.seed
+@options.jobs
+@options.overwrite
+@options.json_output
+def command(
+    recordings: Path,
+    output: Path,
+    modalities: tuple[str, ...] | None,
+    segments: int,
+    window: float,
+    frames: int,
+    short_side: int,
+    quality: int,
+    max_gap: float,
+    skip_short: bool,
+    exclude_labels: str,
+    images: bool,
+    protocol: str | None,
+    seed: int,
+    jobs: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Cut RECORDINGS into synchronous segments and pack them into a sample store.
+
+    Reads a directory with an index (from `mmtsa prepare`, `mmtsa synth`, or written by hand). Writes, per clip, a few
+    candidate frames of each segment and every sensor's series whole, so that training draws anew in every epoch without
+    touching a video again. Clips that lack one of the modalities are left out and counted.
+
+    \b
+    Examples:
+      mmtsa sample rec -o samples --modalities depth,acc,gyro
+      mmtsa sample rec -o samples --segments 8 --window 1 --images
+    """
+    from mmtsa_cli.stages import sample
+
+    cutting = sample.CuttingOptions(segments, frames, window, short_side, quality, max_gap)
+    with console.progress("sample") as progress:
+        result = sample.run(
+            recordings,
+            output,
+            modalities=modalities,
+            options=cutting,
+            protocol=protocol,
+            seed=seed,
+            skip_short=skip_short,
+            exclude_labels=tuple(label.strip() for label in exclude_labels.split(",") if label.strip()),
+            images=images,
+            jobs=jobs,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not result.fresh:
+        console.note(f"{output} already holds this result")
+    if as_json:
+        console.print_json(result.facts)
+    else:
+        console.print_facts(f"Sample store {output}", result.facts)

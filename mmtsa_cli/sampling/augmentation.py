@@ -1,0 +1,180 @@
+"""Augmentation of sensors and of video: what a draw for training changes, one change a clip and draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.artifacts.options import option
+
+CropBox = tuple[float, float, float, bool]
+"""Top, left and side of a square as parts of a frame's short side; whether it is mirrored."""
+
+
+@dataclass(frozen=True)
+class SensorAugmentation:
+    """How sensor series vary in training. All of a clip's sensors get the same rotation and speed: they are worn by one person."""
+
+    rotation: float = option(0.0, "standard deviation of a rotation of the sensor's frame, in degrees", low=0, high=180)
+    speed: float = option(
+        0.0, "standard deviation of the logarithm of a change of tempo (0.1: about 10 %)", low=0, high=1
+    )
+    warp: float = option(
+        0.0, "standard deviation of a smooth change of tempo within a window, as for speed", low=0, high=1
+    )
+    scale: float = option(0.0, "standard deviation of the logarithm of a change of amplitude, per axis", low=0, high=1)
+    offset: float = option(0.0, "standard deviation of a shift of each axis, as a part of its spread", low=0, high=1)
+    noise: float = option(0.0, "standard deviation of white noise, as a part of each axis's spread", low=0, high=1)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything varies."""
+        return any((self.rotation, self.speed, self.warp, self.scale, self.offset, self.noise))
+
+
+@dataclass(frozen=True)
+class VideoAugmentation:
+    """How video frames vary in training. All frames of a clip get the same change: they show one camera's view."""
+
+    shift: float = option(
+        0.0, "largest shift of the crop in each direction, as a part of the short side", low=0, high=0.5
+    )
+    zoom: float = option(0.0, "standard deviation of the logarithm of the crop's size", low=0, high=1)
+    mirror: bool = option(False, "mirror half of the clips; not where left and right are different activities")
+    brightness: float = option(
+        0.0, "standard deviation of a factor on all grey values, as its logarithm", low=0, high=1
+    )
+    contrast: float = option(
+        0.0, "standard deviation of a factor on the distance from the mean, as its logarithm", low=0, high=1
+    )
+    erase: float = option(
+        0.0, "probability that a random rectangle of up to a third of each side is greyed", low=0, high=1
+    )
+
+
+@dataclass(frozen=True)
+class SensorChange:
+    """What one draw does to all sensors of a clip.
+
+    Attributes
+    ----------
+    rotation : (3, 3) array
+    speed : float
+        A window covers `speed` times its length of the recording.
+    warp : (3,) array
+        Weights of three half sines that bend time within a window; 0: straight.
+    """
+
+    rotation: NDArray[np.float64]
+    speed: float
+    warp: NDArray[np.float64]
+
+
+def draw_change(options: SensorAugmentation, rng: np.random.Generator) -> SensorChange:
+    """Draw what happens to all sensors of a clip."""
+    axis = rng.normal(size=3)
+    angle = np.deg2rad(rng.normal() * options.rotation)
+    speed = float(np.exp(rng.normal() * options.speed))
+    return SensorChange(_rotation(axis / np.linalg.norm(axis), angle), speed, rng.normal(size=3) * options.warp)
+
+
+def change_windows(
+    rows: NDArray[np.float32],
+    first: NDArray[np.int64],
+    samples: int,
+    options: SensorAugmentation,
+    change: SensorChange,
+    rng: np.random.Generator,
+    *,
+    vectors: bool,
+    spread: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Cut and change the windows of one sensor.
+
+    Parameters
+    ----------
+    rows : (n, C) array
+        The whole series; only the rows of the windows are read.
+    first : (N,) array of int
+        First row of each window.
+    samples : int
+        K.
+    vectors : bool
+        Whether the axes are a vector in space, which a rotation may turn (not: angles).
+    spread : (C,) array
+        Maximum less minimum of each axis over the clip.
+
+    Returns
+    -------
+    (N, C, K) float32 array
+    """
+    windows = np.stack([_stretched(rows, start, samples, change) for start in first]).transpose(0, 2, 1)
+    if vectors and options.rotation:
+        windows = np.einsum("ij,njk->nik", change.rotation, windows)
+    channels = windows.shape[1]
+    if options.scale:
+        windows = windows * np.exp(rng.normal(size=(channels, 1)) * options.scale)
+    if options.offset:
+        windows = windows + rng.normal(size=(channels, 1)) * options.offset * spread[:, None]
+    if options.noise:
+        windows = windows + rng.normal(size=windows.shape) * options.noise * spread[:, None]
+    return np.ascontiguousarray(windows, np.float32)
+
+
+def _stretched(rows: NDArray[np.float32], start: int, samples: int, change: SensorChange) -> NDArray[np.float64]:
+    """Return K rows from around `start`, (K, C), read at changed times by linear interpolation."""
+    u = np.arange(samples) / (samples - 1)
+    bend = sum(w / (i + 1) * np.sin((i + 1) * np.pi * u) / np.pi for i, w in enumerate(change.warp))
+    centre = start + (samples - 1) / 2
+    positions = centre + ((u + bend - 0.5) * change.speed) * (samples - 1)
+    # A window that would reach beyond the clip is moved into it, then cut off at its ends.
+    positions += max(0.0, -positions.min()) - max(0.0, positions.max() - (len(rows) - 1))
+    positions = positions.clip(0, len(rows) - 1)
+    low = np.minimum(positions.astype(np.int64), max(len(rows) - 2, 0))
+    part = (positions - low)[:, None]
+    return rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
+
+
+def _rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    """Return the matrix of a rotation about a unit vector (Rodrigues' formula)."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def centre_box(shape: tuple[int, int], crop: float) -> CropBox:
+    """Return the centred square that keeps `crop` of the short side of a frame of `shape` (height, width)."""
+    short = min(shape)
+    return ((shape[0] / short - crop) / 2, (shape[1] / short - crop) / 2, crop, False)
+
+
+def random_box(shape: tuple[int, int], crop: float, options: VideoAugmentation, rng: np.random.Generator) -> CropBox:
+    """Return a square about the centre, shifted, scaled and mirrored at random, inside the frame."""
+    short = min(shape)
+    height, width = shape[0] / short, shape[1] / short
+    side = min(crop * float(np.exp(rng.normal() * options.zoom)), 1.0)
+    shift = rng.uniform(-1, 1, 2) * options.shift
+    mirrored = bool(rng.random() < 0.5) and options.mirror
+    top = min(max((height - side) / 2 + shift[0], 0.0), height - side)
+    left = min(max((width - side) / 2 + shift[1], 0.0), width - side)
+    return (float(top), float(left), side, mirrored)
+
+
+def relight(frames: NDArray[np.uint8], options: VideoAugmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Change brightness and contrast of the frames of a clip, (N, H, W, C), and grey a rectangle of them."""
+    gain, spread, erased = rng.normal(), rng.normal(), rng.random() < options.erase
+    place, extent = rng.random(2), rng.uniform(1 / 9, 1 / 3, 2)
+    if options.brightness or options.contrast:
+        mean = frames.mean()
+        table = (np.arange(256) - mean) * np.exp(spread * options.contrast) + mean
+        table = (table * np.exp(gain * options.brightness)).clip(0, 255).astype(np.uint8)
+        frames = table[frames]
+    if erased:
+        height, width = frames.shape[1:3]
+        h, w = (extent * (height, width)).astype(int)
+        y, x = (place * (height - h, width - w)).astype(int)
+        frames = frames.copy()
+        frames[:, y : y + h, x : x + w] = 128
+    return frames

@@ -1,0 +1,200 @@
+"""Writing a sample store: clips come in one by one, files grow by appending, memory does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.clip import Clip, open_clip
+from mmtsa_cli.recordings.index import Dataset, Recording
+from mmtsa_cli.recordings.series import resample
+from mmtsa_cli.sampling.segments import cut
+from mmtsa_cli.sampling.store import (
+    CLIPS_NAME,
+    FRAME_RECORD,
+    STORE_NAME,
+    StoredModality,
+    StoreHeader,
+    write_clips,
+    write_header,
+)
+
+
+@dataclass(frozen=True)
+class CuttingOptions:
+    """How clips are cut into candidates.
+
+    Attributes
+    ----------
+    segments : int
+        N of equation 6.
+    frames : int
+        Candidate frames kept of each segment.
+    window_s : float
+        Length of a sensor window in seconds.
+    short_side : int
+        Frames are made this small, never larger.
+    quality : int
+        JPEG quality, 1 to 100.
+    max_gap_s : float
+        Longest gap of a series that is filled by interpolation.
+    """
+
+    segments: int = 3
+    frames: int = 5
+    window_s: float = 2.0
+    short_side: int = 256
+    quality: int = 90
+    max_gap_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class PackedFrame:
+    """A candidate frame as a JPEG file, its time in the clip, and its size in pixels."""
+
+    jpeg: bytes
+    time_s: float
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class PackedClip:
+    """One clip, ready to be appended."""
+
+    columns: Mapping[str, str]
+    frames: Mapping[str, tuple[PackedFrame, ...]]
+    series: Mapping[str, NDArray[np.float32]]
+    channels: Mapping[str, tuple[str, ...]]
+    grey: Mapping[str, bool]
+    notes: tuple[str, ...]
+
+
+def pack_clip(
+    dataset: Dataset,
+    recording: Recording,
+    modalities: Sequence[str],
+    rates: Mapping[str, float],
+    options: CuttingOptions,
+) -> PackedClip:
+    """Read one recording and cut it: the part of the work that runs in parallel.
+
+    Raises
+    ------
+    DataError
+        A file that cannot be used, or a clip shorter than the window.
+    """
+    clip = open_clip(dataset, recording, modalities, max_gap_s=options.max_gap_s)
+    duration = clip.end_s - clip.start_s
+    sensors = [m for m in modalities if dataset.modalities[m].kind == "sensor"]
+    if sensors and duration < options.window_s:
+        raise DataError(
+            "shorter than the window",
+            where=f"{recording.id} ({recording.paths[sensors[0]]})",
+            expected=f"at least {options.window_s:g} s",
+            found=f"{duration:.3g} s",
+            remedy=f"give --window {np.floor(duration * 100) / 100:g} or less, or --skip-short to leave such clips out",
+        )
+    frames = {name: _candidate_frames(clip, name, options) for name in clip.videos}
+    grey = {name: video.info.grey for name, video in clip.videos.items()}
+    series = {name: _uniform(clip, name, rates[name], duration) for name in sensors}
+    channels = {name: clip.series[name].channels for name in sensors}
+    columns = {"id": recording.id, "label": recording.label, "duration_s": f"{duration:.6f}"}
+    extra = {key: value for key, value in recording.columns.items() if key not in columns}
+    return PackedClip({**columns, **extra}, frames, series, channels, grey, tuple(clip.notes))
+
+
+def _uniform(clip: Clip, name: str, rate: float, duration: float) -> NDArray[np.float32]:
+    return resample(clip.series[name], rate, start_s=clip.start_s, end_s=clip.start_s + duration).astype(np.float32)
+
+
+def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[PackedFrame, ...]:
+    fractions = (np.arange(options.frames) + 0.5) / options.frames
+    segments = cut(clip.end_s - clip.start_s, options.segments)
+    times = [segment.time_at(fraction) for segment in segments for fraction in fractions]
+    shown = clip.videos[name].frames_at([clip.start_s + time for time in times])
+    if not shown:
+        raise DataError("no frame can be decoded", where=name, remedy="leave the recording out of the index")
+    # A damaged video gives fewer frames than asked for; then each stands at its own time.
+    if len(shown) != len(times):
+        times = [max(0.0, time - clip.start_s) for time, _ in shown]
+    return tuple(_encode(frame, time, options) for time, (_, frame) in zip(times, shown, strict=True))
+
+
+def _encode(frame: NDArray[np.uint8], time_s: float, options: CuttingOptions) -> PackedFrame:
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = options.short_side / min(height, width)
+    if scale < 1:
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    if frame.ndim == 3:
+        frame = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    encoded, buffer = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, options.quality])
+    if not encoded:
+        raise DataError("a frame cannot be written as JPEG", found=f"{width} x {height} pixels")
+    return PackedFrame(buffer.tobytes(), time_s, height, width)
+
+
+class StoreWriter:
+    """Appends packed clips to the files of a store.
+
+    Use as a context manager; `close_store` writes the tables and the header.
+    """
+
+    def __init__(self, directory: Path, modalities: Mapping[str, StoredModality]) -> None:
+        self._directory = directory
+        self._modalities = dict(modalities)
+        self._clips: list[Mapping[str, str]] = []
+        self._frames: dict[str, list[tuple[int, float, int, int, int, int]]] = {}
+        self._extremes: dict[str, list[NDArray[np.float32]]] = {}
+        self._bounds: dict[str, list[int]] = {}
+        self._offsets: dict[str, int] = {}
+        self._stack = ExitStack()
+        self._files: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> StoreWriter:
+        for name, modality in self._modalities.items():
+            stem = "frames" if modality.kind == "video" else "series"
+            file = (self._directory / f"{stem}-{name}.bin").open("wb")
+            self._files[name] = self._stack.enter_context(file)
+            self._frames[name], self._bounds[name], self._extremes[name], self._offsets[name] = [], [0], [], 0
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def append(self, clip: PackedClip) -> None:
+        """Append one clip to every file."""
+        number = len(self._clips)
+        self._clips.append(clip.columns)
+        for name, frames in clip.frames.items():
+            for frame in frames:
+                place = (self._offsets[name], len(frame.jpeg))
+                self._frames[name].append((number, frame.time_s, *place, frame.height, frame.width))
+                self._files[name].write(frame.jpeg)
+                self._offsets[name] += len(frame.jpeg)
+        for name, values in clip.series.items():
+            self._files[name].write(np.ascontiguousarray(values, "<f4").tobytes())
+            self._bounds[name].append(self._bounds[name][-1] + len(values))
+            self._extremes[name].append(np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
+
+    def finish(self, header: StoreHeader) -> None:
+        """Write the tables and the header."""
+        for name, modality in self._modalities.items():
+            if modality.kind == "video":
+                np.save(self._directory / f"frames-{name}.npy", np.array(self._frames[name], FRAME_RECORD))
+            else:
+                np.save(self._directory / f"series-{name}.npy", np.array(self._bounds[name], "<i8"))
+                extremes = np.array(self._extremes[name], "<f4").reshape(-1, len(modality.channels), 2)
+                np.save(self._directory / f"extremes-{name}.npy", extremes)
+        write_clips(self._directory / CLIPS_NAME, self._clips)
+        write_header(self._directory / STORE_NAME, header)

@@ -1,0 +1,269 @@
+"""Protocols: which clips train and which test, as data.
+
+A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs to a side if it
+matches every column named there), `{"folds": {name: split, ...}}` for several, or `{"leave_one_out": column}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtsa_cli.artifacts.options import Source, read_yaml
+from mmtsa_cli.errors import DataError, MmtsaError, UsageError, did_you_mean
+
+Columns = Sequence[Mapping[str, str]]
+_SIDES = ("train", "test")
+_PEOPLE_AND_PLACES = ("subject", "session", "view", "scene")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of the clips.
+
+    Attributes
+    ----------
+    name : str
+        Usable as a file name ("cross-subject", "subject-3").
+    train, test : tuple of int
+        Positions of clips; no clip is on both sides.
+    apart : tuple of str
+        The columns of which no value is on both sides: what the test part is new in.
+    """
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+    apart: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A name and its folds."""
+
+    name: str
+    folds: tuple[Fold, ...]
+
+
+def resolve(
+    name: str | None, clips: Columns, *, published: Mapping[str, Mapping[str, Any]], default: str | None = None
+) -> Protocol:
+    """Return the protocol called `name` over `clips`.
+
+    Parameters
+    ----------
+    name : str or None
+        A published protocol of the data, `cross-COLUMN`, `leave-one-COLUMN-out`, or a YAML file; None: the data's own default,
+        else cross-subject.
+    clips : sequence of mapping
+        Per clip its columns (`id`, `label`, `subject`, ...) as text.
+    published : mapping
+        The data's own protocols by name.
+    default : str or None
+        The data's own default protocol.
+
+    Raises
+    ------
+    UsageError
+        No such protocol or column, or a file that is no protocol.
+    DataError
+        A side without clips, a person (session, view) or clip on both sides, a label in the test part that training never saw.
+    """
+    name = name or default or "cross-subject"
+    definition, where = _definition(name, clips, published)
+    title = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    folds = tuple(_folds(title, definition, clips, where))
+    return Protocol(title, folds)
+
+
+def hold_out(
+    fold: Fold, clips: Columns, *, column: str, values: Sequence[str], count: int, seed: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Split the training part of a fold into training and validation by whole values of `column`.
+
+    Parameters
+    ----------
+    values : sequence of str
+        The values that validate; those of them that this fold does not train on are passed over.
+    count : int
+        How many values validate where `values` is empty, drawn by `seed`; 0: no validation part.
+
+    Returns
+    -------
+    (train, validation) : tuples of int
+
+    Raises
+    ------
+    UsageError
+        Nothing would be left to train on, or to validate by.
+    """
+    present = sorted({clips[i].get(column, "") for i in fold.train})
+    if values:
+        chosen = {value for value in values if value in present}
+        if not chosen:
+            raise UsageError(
+                f"no training clip of {column} {', '.join(values)}",
+                where="validation.values",
+                found=", ".join(present),
+                remedy="name one of those",
+            )
+    else:
+        chosen = set(np.random.default_rng([seed, 7]).permutation(present)[:count].tolist())
+    if chosen and len(chosen) >= len(present):
+        raise UsageError(
+            f"validation takes every {column} of the training part",
+            where="validation.count",
+            expected=f"fewer than {len(present)}",
+            found=str(len(chosen)),
+            remedy="set validation.count=0 to train a fixed number of epochs without validation",
+        )
+    train = tuple(i for i in fold.train if clips[i].get(column, "") not in chosen)
+    validation = tuple(i for i in fold.train if clips[i].get(column, "") in chosen)
+    return train, validation
+
+
+def _definition(
+    name: str, clips: Columns, published: Mapping[str, Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], Source | str]:
+    if name in published:
+        return published[name], f"protocol {name}"
+    if name.endswith((".yaml", ".yml")):
+        source = read_yaml(Path(name))
+        return source.data, source
+    if name.startswith("leave-one-") and name.endswith("-out"):
+        column = name[len("leave-one-") : -len("-out")]
+        _check_column(column, clips, f"--protocol {name}")
+        return {"leave_one_out": column}, f"--protocol {name}"
+    if name.startswith("cross-"):
+        column = name[len("cross-") :]
+        _check_column(column, clips, f"--protocol {name}")
+        return _every_third(column, clips), f"--protocol {name}"
+    known = [
+        *published,
+        *(f"cross-{c}" for c in _PEOPLE_AND_PLACES),
+        *(f"leave-one-{c}-out" for c in _PEOPLE_AND_PLACES),
+    ]
+    raise UsageError(
+        f"no protocol {name!r}",
+        where="--protocol",
+        expected="a name, or a file that ends in .yaml",
+        remedy=did_you_mean(name, known),
+    )
+
+
+def _every_third(column: str, clips: Columns) -> Mapping[str, Any]:
+    """Where nothing is published: every third value in sorted order tests (with two values, the second)."""
+    values = sorted({clip.get(column, "") for clip in clips}, key=_natural)
+    test = values[2::3] or values[-1:]
+    return {"train": {column: [v for v in values if v not in test]}, "test": {column: test}}
+
+
+def _natural(value: str) -> tuple[int, int, str]:
+    return (0, int(value), "") if value.isdigit() else (1, 0, value)
+
+
+def _check_column(column: str, clips: Columns, where: str) -> None:
+    columns = {key for clip in clips for key, value in clip.items() if value}
+    if column not in columns:
+        remedy = did_you_mean(column, columns - {"id", "label"})
+        raise UsageError(
+            f"the index has no column {column!r}", where=where, found=", ".join(sorted(columns)), remedy=remedy
+        )
+
+
+def _folds(title: str, definition: Mapping[str, Any], clips: Columns, where: Source | str) -> list[Fold]:
+    keys = set(definition)
+    if keys == {"leave_one_out"}:
+        return _leave_one_out(str(definition["leave_one_out"]), clips, where)
+    if keys == {"folds"} and isinstance(definition["folds"], Mapping):
+        folds = definition["folds"].items()
+        return [_fold(str(name), split, clips, where, ("folds", str(name))) for name, split in folds]
+    return [_fold(title, definition, clips, where, ())]
+
+
+def _leave_one_out(column: str, clips: Columns, where: Source | str) -> list[Fold]:
+    _check_column(column, clips, _place(where, ("leave_one_out",)))
+    values = sorted({clip.get(column, "") for clip in clips}, key=_natural)
+    if len(values) < 2:
+        raise DataError(
+            f"only one {column}",
+            where=_place(where, ("leave_one_out",)),
+            expected=f"clips of at least two values of {column}",
+            found=values[0] or "empty cells",
+        )
+    folds = []
+    for value in values:
+        split = {"train": {column: [v for v in values if v != value]}, "test": {column: [value]}}
+        folds.append(_fold(f"{column}-{value}", split, clips, where, ("leave_one_out",)))
+    return folds
+
+
+def _fold(name: str, split: Any, clips: Columns, where: Source | str, prefix: tuple[str, ...]) -> Fold:
+    if not isinstance(split, Mapping) or set(split) != set(_SIDES):
+        found = ", ".join(map(str, split)) if isinstance(split, Mapping) else repr(split)
+        raise UsageError(
+            "not a protocol",
+            where=_place(where, prefix),
+            expected='train: {subject: ["1", "2"]} and test: {subject: ["7"]}, by columns of the index',
+            found=found or "nothing",
+        )
+    sides = {side: _matching(split[side], clips, _place(where, (*prefix, side))) for side in _SIDES}
+    fold = Fold(_file_name(name), sides["train"], sides["test"], _apart(split))
+    _prove(fold, clips, _place(where, prefix))
+    return fold
+
+
+def _matching(wanted: Any, clips: Columns, place: str) -> tuple[int, ...]:
+    if not isinstance(wanted, Mapping) or not wanted:
+        raise UsageError(
+            "names no column", where=place, expected='a column and its values, as in {subject: ["1", "2"]}'
+        )
+    for column in wanted:
+        _check_column(str(column), clips, place)
+    values = {str(c): {str(v) for v in (vs if isinstance(vs, list) else [vs])} for c, vs in wanted.items()}
+    return tuple(i for i, clip in enumerate(clips) if all(clip.get(c, "") in vs for c, vs in values.items()))
+
+
+def _apart(split: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(column for column in split["test"] if column in split["train"] and column != "label")
+
+
+def _prove(fold: Fold, clips: Columns, place: str) -> None:
+    """Refuse a fold that cannot be right."""
+    errors: list[MmtsaError] = []
+    for side, positions in (("train", fold.train), ("test", fold.test)):
+        if not positions:
+            errors.append(DataError(f"no clip in the {side} part of fold {fold.name}", where=place))
+    for column in dict.fromkeys(("id", *fold.apart)):
+        shared = {clips[i].get(column, "") for i in fold.train} & {clips[i].get(column, "") for i in fold.test}
+        if shared:
+            errors.append(
+                DataError(
+                    f"{column} {', '.join(sorted(shared)[:3])} is both in the train and the test part of fold {fold.name}",
+                    where=place,
+                    remedy="a test on what was trained on says nothing: take it out of one side",
+                )
+            )
+    unseen = {clips[i]["label"] for i in fold.test} - {clips[i]["label"] for i in fold.train}
+    if unseen and fold.train:
+        errors.append(
+            DataError(
+                f"label {', '.join(sorted(unseen)[:3])} in the test part of fold {fold.name} that training never saw",
+                where=place,
+                remedy="leave it out with `mmtsa sample --exclude-labels`, or use another protocol",
+            )
+        )
+    if errors:
+        raise errors[0]
+
+
+def _place(where: Source | str, key: tuple[str, ...]) -> str:
+    return where.place(key) if isinstance(where, Source) else where
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).lstrip(".") or "fold"

@@ -1,0 +1,284 @@
+"""Recordings to a sample store: segments and windows in time, synchronous across modalities."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
+from mmtsa_cli.errors import DataError, UsageError, did_you_mean
+from mmtsa_cli.modalities import select
+from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
+from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
+from mmtsa_cli.sampling.protocols import Protocol, resolve
+from mmtsa_cli.sampling.store import StoredModality, StoreHeader
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """What `sample` made.
+
+    Attributes
+    ----------
+    output : Path
+    fresh : bool
+        False where the directory already held this result.
+    facts : dict
+        Counts: clips, left_out, modalities, segments, window_s, frames, megabytes, protocol and its folds, notes.
+    """
+
+    output: Path
+    fresh: bool
+    facts: dict[str, Any]
+
+
+def run(
+    recordings: Path,
+    output: Path,
+    *,
+    modalities: Sequence[str] | None = None,
+    options: CuttingOptions | None = None,
+    protocol: str | None = None,
+    seed: int = 0,
+    skip_short: bool = False,
+    exclude_labels: Sequence[str] = (),
+    images: bool = False,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> SampleResult:
+    """Cut recordings into a sample store.
+
+    Parameters
+    ----------
+    recordings : Path
+        A directory with an index.
+    output : Path
+    modalities : sequence of str, optional
+        Names or groups; None: all. Recordings that lack one of them are left out and counted.
+    options : CuttingOptions, optional
+    protocol : str, optional
+        What `train` and `eval` use where they are not told otherwise; proved here, so that a wrong one fails early.
+    skip_short : bool
+        Leave out clips shorter than the window instead of refusing.
+    images : bool
+        Also write `sheets/ID.png`: what a draw with this seed gives the network.
+
+    Raises
+    ------
+    DataError, UsageError, ArtifactError
+    """
+    options = options or CuttingOptions()
+    dataset = read_index(recordings)
+    names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
+    chosen, left_out = _choose(dataset, names, exclude_labels)
+    folds = resolve(
+        protocol, [_columns(r) for r in chosen], published=dataset.protocols, default=dataset.default_protocol
+    )
+    configuration = {
+        "modalities": list(names),
+        **asdict(options),
+        "protocol": protocol,
+        "skip_short": skip_short,
+        "exclude_labels": sorted(exclude_labels),
+        "images": images,
+    }
+    manifest = Manifest("sample", configuration, seed, {str(recordings): fingerprint_index(recordings)})
+    if check_output(output, manifest, overwrite=overwrite) == "done":
+        return SampleResult(output, False, dict(read_manifest(output).results))
+    facts: dict[str, Any] = {}
+    with new_directory(output, manifest, results=facts) as directory:
+        rates = _rates(dataset, chosen, names, options)
+        packed = _pack_all(dataset, chosen, names, rates, options, jobs, left_out, skip_short, progress)
+        notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
+        if images:
+            _write_sheets(directory, seed, progress)
+        facts.update(_facts(directory, dataset, names, options, folds, left_out, notes))
+    return SampleResult(output, True, facts)
+
+
+def _columns(recording: Recording) -> dict[str, str]:
+    return {**recording.columns, "id": recording.id, "label": recording.label}
+
+
+def _choose(
+    dataset: Dataset, names: Sequence[str], exclude_labels: Sequence[str]
+) -> tuple[list[Recording], Counter[str]]:
+    labels = {recording.label for recording in dataset.recordings}
+    for label in exclude_labels:
+        if label not in labels:
+            raise UsageError(f"no label {label!r}", where="--exclude-labels", remedy=did_you_mean(label, labels))
+    chosen, left_out = [], Counter[str]()
+    for recording in dataset.recordings:
+        missing = [name for name in names if name not in recording.paths]
+        if recording.label in exclude_labels:
+            left_out["label excluded"] += 1
+        elif missing:
+            left_out[f"no {', '.join(missing)}"] += 1
+        else:
+            chosen.append(recording)
+    if not chosen:
+        raise DataError(
+            f"no recording has all of {', '.join(names)}",
+            where=str(dataset.root),
+            found=", ".join(f"{count} x {why}" for why, count in left_out.items()) or "an empty index",
+            remedy="name fewer --modalities",
+        )
+    return chosen, left_out
+
+
+def _rates(
+    dataset: Dataset, chosen: Sequence[Recording], names: Sequence[str], options: CuttingOptions
+) -> dict[str, float]:
+    """Return the rate at which each sensor is stored: the nominal one, else that of the first recording."""
+    from mmtsa_cli.recordings.clip import open_clip
+
+    rates = {}
+    for name in names:
+        spec = dataset.modalities[name]
+        if spec.kind == "sensor":
+            rates[name] = spec.rate or _measured_rate(
+                open_clip(dataset, chosen[0], [name], max_gap_s=options.max_gap_s), name
+            )
+    return rates
+
+
+def _measured_rate(clip: Any, name: str) -> float:
+    return float(round(clip.series[name].rate, 3))
+
+
+def _pack_all(
+    dataset: Dataset,
+    chosen: Sequence[Recording],
+    names: Sequence[str],
+    rates: dict[str, float],
+    options: CuttingOptions,
+    jobs: int | None,
+    left_out: Counter[str],
+    skip_short: bool,
+    progress: Progress,
+) -> Iterator[PackedClip]:
+    """Yield the packed clips in the order of the index, a few ahead of the writer, so that memory stays small."""
+    # A short clip that may be left out comes back as its error, not as an exception that would end the others.
+    tasks = ((dataset, recording, names, rates, options, skip_short) for recording in chosen)
+    for done, result in enumerate(_in_parallel(tasks, len(chosen), jobs), start=1):
+        progress(done, len(chosen))
+        if isinstance(result, PackedClip):
+            yield result
+        else:
+            left_out["shorter than the window"] += 1
+
+
+def _in_parallel(tasks: Iterable[tuple[Any, ...]], count: int, jobs: int | None) -> Iterable[PackedClip | None]:
+    workers = min(jobs or os.cpu_count() or 1, count)
+    if workers == 1:
+        return (_pack(*task) for task in tasks)
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs")(delayed(_pack)(*t) for t in tasks)
+
+
+def _pack(
+    dataset: Dataset,
+    recording: Recording,
+    names: Sequence[str],
+    rates: dict[str, float],
+    options: CuttingOptions,
+    skip_short: bool,
+) -> PackedClip | None:
+    if skip_short and _is_short(dataset, recording, names, options):
+        return None
+    return pack_clip(dataset, recording, names, rates, options)
+
+
+def _is_short(dataset: Dataset, recording: Recording, names: Sequence[str], options: CuttingOptions) -> bool:
+    from mmtsa_cli.recordings.clip import open_clip
+
+    clip = open_clip(dataset, recording, names, max_gap_s=options.max_gap_s)
+    return clip.end_s - clip.start_s < options.window_s
+
+
+def _write_store(
+    directory: Path,
+    dataset: Dataset,
+    names: Sequence[str],
+    rates: dict[str, float],
+    options: CuttingOptions,
+    packed: Iterator[PackedClip],
+    protocol: str | None,
+) -> list[str]:
+    first = next(packed, None)
+    if first is None:
+        raise DataError("every clip is shorter than the window", where="--window", found=f"{options.window_s:g} s")
+    stored = {name: _stored(dataset, name, first, rates) for name in names}
+    notes = Counter[str]()
+    with StoreWriter(directory, stored) as writer:
+        for clip in _chain(first, packed):
+            writer.append(clip)
+            notes.update(clip.notes)
+        writer.finish(
+            StoreHeader(
+                name=dataset.name,
+                segments=options.segments,
+                frames=options.frames,
+                window_s=options.window_s,
+                modalities=stored,
+                protocols=dataset.protocols,
+                protocol=protocol or dataset.default_protocol,
+                notes=dataset.notes,
+            )
+        )
+    return [f"{count} x {note}" if count > 1 else note for note, count in notes.most_common(10)]
+
+
+def _chain(first: PackedClip, rest: Iterator[PackedClip]) -> Iterator[PackedClip]:
+    yield first
+    yield from rest
+
+
+def _stored(dataset: Dataset, name: str, first: PackedClip, rates: dict[str, float]) -> StoredModality:
+    spec = dataset.modalities[name]
+    if spec.kind == "video":
+        return StoredModality("video", ("grey",) if first.grey[name] else ("r", "g", "b"), 0.0)
+    return StoredModality("sensor", first.channels[name], rates[name], spec.unit)
+
+
+def _write_sheets(directory: Path, seed: int, progress: Progress) -> None:
+    from mmtsa_cli.reporting.sheets import write_sheets
+
+    write_sheets(directory, directory / "sheets", seed=seed, progress=progress)
+
+
+def _facts(
+    directory: Path,
+    dataset: Dataset,
+    names: Sequence[str],
+    options: CuttingOptions,
+    protocol: Protocol,
+    left_out: Counter[str],
+    notes: list[str],
+) -> dict[str, Any]:
+    import csv
+
+    with (directory / "clips.csv").open(newline="", encoding="utf-8") as stream:
+        clips = sum(1 for _ in csv.DictReader(stream))
+    size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+    return {
+        "clips": clips,
+        "left_out": dict(left_out),
+        "modalities": list(names),
+        "segments": options.segments,
+        "frames": options.frames,
+        "window_s": options.window_s,
+        "megabytes": round(size / 1e6, 1),
+        "protocol": protocol.name,
+        "folds": len(protocol.folds),
+        "notes": notes,
+    }

@@ -1,0 +1,230 @@
+"""One training loop of plain functions, for any network and any batches.
+
+Everything random in a step follows from the seed and the step alone, so that a training that was stopped anywhere and
+resumed ends at the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mmtsa_cli.errors import MmtsaError
+from mmtsa_cli.training.checkpoint import BEST, LAST, Trainee, TrainingState, load_last, save_last, save_tensors
+from mmtsa_cli.training.optimisation import TrainingOptions, autocast, build_optimizer, learning_rate
+
+B = TypeVar("B")
+Report = Callable[[TrainingState, int, int], None]
+"""Called after every step with the state, the step of the epoch and the steps of an epoch."""
+
+
+class TrainingStoppedError(MmtsaError):
+    """Training was asked to stop and has written its checkpoint (exit code 130, as for any interrupted program)."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Work(Generic[B]):
+    """What is trained on.
+
+    Attributes
+    ----------
+    steps : int
+        Steps of an epoch.
+    batches : callable (epoch, first step) -> iterable of B
+        The epoch's batches from a step on; the same ones for the same epoch, always.
+    loss : callable (network, batch, generator) -> (loss, clips right, clips)
+        The loss as a scalar tensor with its graph; the generator is the step's own.
+    validate : callable (network) -> dict of float, or None
+        Scores on validation clips; "score" is what early stopping and the best checkpoint go by, higher is better.
+    """
+
+    steps: int
+    batches: Callable[[int, int], Iterable[B]]
+    loss: Callable[[nn.Module, B, torch.Generator], tuple[Tensor, int, int]]
+    validate: Callable[[nn.Module], dict[str, float]] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training writes, and how it talks.
+
+    Attributes
+    ----------
+    directory : Path
+        Holds `last.safetensors` and `best.safetensors`; a `last.safetensors` that is there is gone on from.
+    report : callable
+    should_stop : callable () -> bool
+        Asked after every step; true: write a checkpoint and stop.
+    """
+
+    directory: Path
+    report: Report = lambda state, step, steps: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def train(network: nn.Module, work: Work[B], options: TrainingOptions, *, seed: int, run: Run) -> TrainingState:
+    """Train a network in place, to the end or until it is asked to stop.
+
+    Afterwards `best.safetensors` holds the weights with the best validation score, or the last ones where nothing
+    validates, and the network holds the same.
+
+    Raises
+    ------
+    TrainingStoppedError
+        It was asked to stop; the checkpoint is written.
+    MmtsaError
+        The loss is no longer a number; the checkpoint before is kept.
+    """
+    trainee = Trainee(network, build_optimizer(network, options), _start_average(network, options))
+    state = TrainingState(seed=seed)
+    if (run.directory / LAST).is_file():
+        state = load_last(run.directory, trainee)
+    rate = learning_rate(options, work.steps)
+    while state.epoch < options.epochs and not _patience_is_over(state, options):
+        _epoch(trainee, work, options, state, rate, run)
+        _close_epoch(trainee, work, options, state, run)
+    best, _ = _load_best(run.directory)
+    network.load_state_dict(best)
+    return state
+
+
+def _epoch(
+    trainee: Trainee,
+    work: Work[B],
+    options: TrainingOptions,
+    state: TrainingState,
+    rate: Callable[[int], float],
+    run: Run,
+) -> None:
+    saved = started = time.monotonic()
+    before = state.sums[3]
+    trainee.network.train()
+    for batch in work.batches(state.epoch, state.step):
+        step = state.epoch * work.steps + state.step
+        for group in trainee.optimizer.param_groups:
+            group["lr"] = rate(step)
+        loss, right, clips = _step(trainee, work, batch, options, state.seed, step)
+        if not math.isfinite(loss):
+            raise MmtsaError(
+                f"the loss is {loss} at step {state.step + 1} of epoch {state.epoch + 1}",
+                where="training",
+                remedy="the checkpoint before is kept; try a smaller training.lr",
+            )
+        state.step += 1
+        for place, value in enumerate((loss * clips, right, clips)):
+            state.sums[place] += value
+        state.sums[3] = before + time.monotonic() - started
+        run.report(state, state.step, work.steps)
+        due = time.monotonic() - saved > options.checkpoint_minutes * 60
+        if run.should_stop() or due:
+            save_last(run.directory, trainee, state)
+            saved = time.monotonic()
+        if run.should_stop():
+            raise TrainingStoppedError(f"stopped in epoch {state.epoch + 1} of {options.epochs}, at step {state.step}")
+
+
+def _step(
+    trainee: Trainee, work: Work[B], batch: B, options: TrainingOptions, seed: int, step: int
+) -> tuple[float, int, int]:
+    torch.manual_seed(_mix(seed, step))
+    generator = torch.Generator().manual_seed(_mix(seed + 1, step))
+    device = next(trainee.network.parameters()).device
+    with autocast(options.precision, device):
+        loss, right, clips = work.loss(trainee.network, batch, generator)
+    value = float(loss.detach())
+    if math.isfinite(value):
+        trainee.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if options.clip_norm:
+            nn.utils.clip_grad_norm_(trainee.network.parameters(), options.clip_norm)
+        trainee.optimizer.step()
+        _follow(trainee, options.average, step)
+    return value, right, clips
+
+
+def _close_epoch(trainee: Trainee, work: Work[Any], options: TrainingOptions, state: TrainingState, run: Run) -> None:
+    loss_sum, right, clips, seconds = state.sums
+    row: dict[str, Any] = {
+        "epoch": state.epoch + 1,
+        "loss": loss_sum / max(clips, 1),
+        "accuracy": right / max(clips, 1),
+        "lr": trainee.optimizer.param_groups[0]["lr"],
+        "clips_per_s": clips / max(seconds, 1e-9),
+    }
+    with _averaged(trainee):
+        scores = work.validate(trainee.network) if work.validate else {}
+        row.update({f"validation_{name}": value for name, value in scores.items()})
+        better = not scores or state.best_score is None or scores["score"] > state.best_score
+        if better:
+            state.best_score, state.best_epoch = scores.get("score"), state.epoch + 1
+            if scores or state.epoch + 1 == options.epochs:
+                about = {"epoch": state.epoch + 1, **scores}
+                save_tensors(run.directory / BEST, trainee.network.state_dict(), about)
+    row["seconds"] = seconds
+    state.history.append(row)
+    state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0, 0.0]
+    save_last(run.directory, trainee, state)
+    run.report(state, work.steps, work.steps)
+
+
+def _patience_is_over(state: TrainingState, options: TrainingOptions) -> bool:
+    return (
+        bool(options.patience) and state.best_score is not None and state.epoch - state.best_epoch >= options.patience
+    )
+
+
+def _load_best(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from mmtsa_cli.training.checkpoint import load_tensors
+
+    return load_tensors(directory / BEST)
+
+
+def _mix(seed: int, step: int) -> int:
+    """Return a seed for one step; neighbouring steps get unrelated ones."""
+    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
+
+
+def _start_average(network: nn.Module, options: TrainingOptions) -> dict[str, Tensor] | None:
+    if not options.average:
+        return None
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _follow(trainee: Trainee, decay: float, step: int) -> None:
+    """Move the average of the weights a little towards the weights (faster at first, when they change most)."""
+    if trainee.average is None:
+        return
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for name, tensor in trainee.network.state_dict().items():
+            mean = trainee.average[name]
+            if mean.is_floating_point():
+                mean.lerp_(tensor.to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(tensor)
+
+
+class _averaged:  # noqa: N801 - reads as a statement
+    """Within the block the network holds the average of its weights, if one is kept."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self._trainee = trainee
+        self._own: dict[str, Tensor] = {}
+
+    def __enter__(self) -> None:
+        if self._trainee.average is not None:
+            self._own = {name: tensor.clone() for name, tensor in self._trainee.network.state_dict().items()}
+            self._trainee.network.load_state_dict(self._trainee.average)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._own:
+            self._trainee.network.load_state_dict(self._own)

@@ -1,0 +1,113 @@
+"""What trains a network: optimiser, schedule, precision."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from mmtsa_cli.artifacts.options import option
+from mmtsa_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the network is trained.
+
+    The defaults are the paper's where it says them (section 4.2), those of temporal segment networks where it does not.
+    """
+
+    epochs: int = option(80, "passes over the training clips", low=1)
+    batch_size: int = option(16, "clips a step", low=1)
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW")
+    lr: float = option(0.001, "learning rate", above=0)
+    momentum: float = option(0.9, "momentum of SGD", low=0, high=1)
+    weight_decay: float = option(5e-4, "weight decay; of weights, not of biases and norms, with AdamW", low=0)
+    schedule: Literal["step", "cosine", "constant"] = option("step", "how the learning rate falls")
+    steps: tuple[int, ...] = option((20, 40), "epochs after which schedule step multiplies by gamma", low=1)
+    gamma: float = option(0.1, "factor of schedule step", above=0, high=1)
+    warmup_epochs: float = option(0.0, "epochs over which the learning rate rises from 0", low=0)
+    label_smoothing: float = option(0.0, "probability given to the other classes", low=0, high=0.9)
+    mixup: float = option(0.0, "alpha of mixup between clips of a batch; 0: none", low=0)
+    clip_norm: float = option(20.0, "longest gradient; 0: any", low=0)
+    average: float = option(
+        0.0, "decay a step of the average of the weights that is evaluated; 0: none", low=0, high=0.9999
+    )
+    patience: int = option(0, "epochs without a better validation score after which training stops; 0: never", low=0)
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "auto: bfloat16 where the machine computes with it"
+    )
+    device: str = option("auto", "auto, cpu, cuda or cuda:1")
+    threads: int = option(0, "threads of the arithmetic on the CPU; 0: one a core", low=0)
+    checkpoint_minutes: float = option(10.0, "minutes after which a checkpoint is written within an epoch", above=0)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called `name`.
+
+    Raises
+    ------
+    UsageError
+        No such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        found = "cpu" + (", cuda" if torch.cuda.is_available() else "")
+        raise UsageError(f"no device {name!r} here", where="training.device", found=found) from None
+    return device
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast on a device: CUDA cards that support it, CPUs with AMX or AVX-512 BF16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # Asked of torch's own dispatcher; not public, so absent on some versions and processors.
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    avx = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(amx() or avx())
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which the network runs."""
+    if precision == "float32" or (precision == "auto" and not computes_bfloat16(device)):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def build_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    """Return the optimiser of `options` for a network's parameters."""
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+        )
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay)
+
+
+def learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step, counted from 0."""
+    total = options.epochs * steps_per_epoch
+    warmup = options.warmup_epochs * steps_per_epoch
+
+    def at(step: int) -> float:
+        if step < warmup:
+            return options.lr * (step + 1) / (warmup + 1)
+        if options.schedule == "cosine":
+            return options.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+        if options.schedule == "step":
+            passed = sum(step >= epoch * steps_per_epoch for epoch in options.steps)
+            return options.lr * options.gamma**passed
+        return options.lr
+
+    return at
