@@ -37,8 +37,8 @@ class ModalitySpec:
     offset_s : float
         Added to the modality's times to bring them onto the recording's clock.
     origin : "auto", "first" or "stamps"
-        What counts as second 0. "first": the first sample. "stamps": the stamps as they are. "auto": stamps from the epoch or a
-        date count from the earliest one of the recording's absolute modalities, others as they are.
+        What counts as second 0. "first": the first sample. "stamps": the stamps as they are. "auto": stamps from the
+        epoch or a date count from the earliest one of the recording's absolute modalities, others as they are.
     """
 
     kind: Kind
@@ -63,8 +63,8 @@ class Recording:
     label : str
         The activity.
     columns : mapping of str to str
-        Every column that is no modality, `id`, `label`, `subject` among them ("session", "scene", "view", "trial", ...):
-        what a protocol may split by.
+        Every column that is no modality, `id`, `label`, `subject` among them ("session", "scene", "view", ...): what a
+        protocol may split by.
     start_s, end_s : float or None
         The part of the files that is this recording, in seconds; None: from the beginning, to the end.
     paths : mapping of str to Path
