@@ -1,0 +1,102 @@
+"""Synthetic recordings with known answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
+
+if TYPE_CHECKING:
+    from mmtsa_cli.recordings.synthesis.generator import Clip, SynthesisOptions
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SynthResult:
+    """What `synth` made.
+
+    Attributes
+    ----------
+    output : Path
+    fresh : bool
+        False where the directory already held this result.
+    facts : dict
+        clips, activities, subjects, sessions, seconds and frames of a clip, megabytes, and the ceilings: the best
+        possible accuracy of video alone, of sensors alone and of both.
+    """
+
+    output: Path
+    fresh: bool
+    facts: dict[str, Any]
+
+
+def run(
+    output: Path,
+    *,
+    subjects: int = 8,
+    repeats: int = 3,
+    size: int = 128,
+    seconds: float = 6.0,
+    seed: int = 0,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> SynthResult:
+    """Make synthetic recordings: MP4 and CSV files, an index, and what can be known of them at best.
+
+    Parameters
+    ----------
+    output : Path
+    subjects, repeats, size, seconds
+        See `SynthesisOptions`.
+    seed : int
+        The same seed gives the same bytes, whatever `jobs` is.
+    jobs : int, optional
+        Processes; None: one a core.
+
+    Raises
+    ------
+    UsageError
+        A value out of range, or something that is not ours in the way.
+    ArtifactError
+        The directory cannot be written; nothing of it stays.
+    """
+    from mmtsa_cli.recordings.synthesis import generator
+
+    options = generator.SynthesisOptions(subjects, repeats, size, seconds)
+    generator.check(options)
+    manifest = Manifest("synth", asdict(options), seed)
+    if check_output(output, manifest, overwrite=overwrite) == "done":
+        return SynthResult(output, False, dict(read_manifest(output).results))
+    facts: dict[str, Any] = {}
+    with new_directory(output, manifest, results=facts) as directory:
+        clips = generator.plan(options, seed=seed)
+        for done, _ in enumerate(_write_all(clips, directory, options, jobs), start=1):
+            progress(done, len(clips))
+        generator.write_description(options, directory, seed=seed)
+        facts.update(generator.facts(options), megabytes=_megabytes(directory))
+    return SynthResult(output, True, facts)
+
+
+def _write_all(clips: Sequence[Clip], root: Path, options: SynthesisOptions, jobs: int | None) -> Iterator[str]:
+    from mmtsa_cli.recordings.synthesis.generator import write_clip
+
+    workers = min(jobs or os.cpu_count() or 1, len(clips))
+    if workers == 1:
+        for clip in clips:
+            yield write_clip(clip, root, options)
+        return
+    from joblib import Parallel, delayed
+
+    tasks = (delayed(write_clip)(clip, root, options) for clip in clips)
+    yield from Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
+
+
+def _megabytes(directory: Path) -> float:
+    return round(sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6, 1)
