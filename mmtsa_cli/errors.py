@@ -66,7 +66,7 @@ class ArtifactError(MmtsaError):
     """A directory of ours, or one that should be, that cannot be read or written (exit code 1)."""
 
 
-class ManyErrors(MmtsaError):
+class ManyErrors(MmtsaError):  # noqa: N818 - it is several
     """Several errors found in one pass, each on its own line.
 
     Parameters

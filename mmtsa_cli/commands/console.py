@@ -44,6 +44,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print mappings that have the same keys as a table."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    print_table(title, [c.replace("_", " ") for c in columns], [[row.get(c) for c in columns] for row in rows])
+
+
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Print named facts for people, one a line; empty ones are left out."""
     click.echo(title)
@@ -61,6 +67,65 @@ def progress(label: str) -> Iterator[Progress]:
             yield report
     else:
         yield _plain_lines(label)
+
+
+@contextmanager
+def training_log() -> Iterator[Callable[[Any], None]]:
+    """Show a training: a live table on a terminal, a line an epoch in a log. Takes `stages.train.TrainingEvent`s."""
+    if not sys.stderr.isatty():
+        yield _epoch_line
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    rows: list[Any] = []
+    with Live(console=Console(stderr=True), refresh_per_second=4) as live:
+
+        def show(event: Any) -> None:
+            if event.row is not None:
+                rows.append(event)
+            live.update(_training_table(rows[-12:], event))
+
+        yield show
+
+
+def _epoch_line(event: Any) -> None:
+    if event.row is not None:
+        fold = f"fold {event.fold_number} of {event.folds} ({event.fold}), " if event.folds > 1 else ""
+        cells = ", ".join(f"{name} {value}" for name, value in _epoch_cells(event).items())
+        note(f"{fold}epoch {event.epoch} of {event.epochs}: {cells}")
+
+
+def _epoch_cells(event: Any) -> dict[str, str]:
+    row = event.row
+    cells = {"loss": f"{row['loss']:.3f}", "accuracy": f"{row['accuracy']:.3f}"}
+    if "validation_accuracy" in row:
+        cells["validation accuracy"] = f"{row['validation_accuracy']:.3f}"
+        cells["validation F1"] = f"{row['validation_macro_f1']:.3f}"
+    cells["clips/s"] = f"{row['clips_per_s']:.1f}"
+    cells["time left"] = _clock(event.seconds_left)
+    return cells
+
+
+def _training_table(rows: Sequence[Any], now: Any) -> Any:
+    from rich.table import Table
+
+    fold = f", fold {now.fold_number} of {now.folds} ({now.fold})" if now.folds > 1 else ""
+    step = f"epoch {min(now.epoch + 1, now.epochs)} of {now.epochs}, step {now.step} of {now.steps}"
+    table = Table(title=f"train{fold}: {step}, {_clock(now.seconds_left)} left", title_justify="left")
+    table.add_column("epoch", justify="right")
+    for name in _epoch_cells(rows[-1]) if rows else ():
+        table.add_column(name, justify="right")
+    for event in rows:
+        table.add_row(str(event.row["epoch"]), *_epoch_cells(event).values())
+    return table
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 @contextmanager

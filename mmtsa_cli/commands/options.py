@@ -44,7 +44,7 @@ jobs = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
-    help="Processes that work at the same time.  [default: one a core]",
+    help="Processes at the same time.  [default: one a core]",
 )
 
 

@@ -62,7 +62,7 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Cut RECORDINGS into synchronous segments and pack them into a sample store.
+    r"""Cut RECORDINGS into synchronous segments and pack them into a sample store.
 
     Reads a directory with an index (from `mmtsa prepare`, `mmtsa synth`, or written by hand). Writes, per clip, a few
     candidate frames of each segment and every sensor's series whole, so that training draws anew in every epoch without

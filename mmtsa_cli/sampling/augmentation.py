@@ -15,7 +15,10 @@ CropBox = tuple[float, float, float, bool]
 
 @dataclass(frozen=True)
 class SensorAugmentation:
-    """How sensor series vary in training. All of a clip's sensors get the same rotation and speed: they are worn by one person."""
+    """How sensor series vary in training.
+
+    All of a clip's sensors get the same rotation and tempo: they are worn by one person.
+    """
 
     rotation: float = option(0.0, "standard deviation of a rotation of the sensor's frame, in degrees", low=0, high=180)
     speed: float = option(
@@ -36,7 +39,10 @@ class SensorAugmentation:
 
 @dataclass(frozen=True)
 class VideoAugmentation:
-    """How video frames vary in training. All frames of a clip get the same change: they show one camera's view."""
+    """How video frames vary in training.
+
+    All frames of a clip get the same change: they show one camera's view.
+    """
 
     shift: float = option(
         0.0, "largest shift of the crop in each direction, as a part of the short side", low=0, high=0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +117,15 @@ class Samples:
         """Return "video" or "sensor"."""
         return self.store.header.modalities[modality].kind
 
+    def quantiles(self, modality: str, part: float) -> NDArray[np.float32]:
+        """Return per axis of a sensor the quantiles `part` and 1 - `part` over all samples of these clips, (C, 2)."""
+        rows = np.concatenate([self.store.series(modality, clip) for clip in self.clips])
+        return np.quantile(rows, [part, 1 - part], axis=0).T.astype(np.float32)
+
+    def window_samples(self, modality: str) -> int:
+        """Return K of a sensor."""
+        return self.store.header.modalities[modality].window_samples(self.window_s)
+
     def column(self, name: str) -> list[str]:
         """Return a column of the index for every clip."""
         return [self.store.clips[clip].get(name, "") for clip in self.clips]
@@ -134,8 +144,8 @@ class Samples:
         positions : sequence of int
             Positions in `clips`.
         generators : sequence of numpy.random.Generator, optional
-            One a position: random draws, each independent of the others, so that a batch is the same whoever draws it. None: the centre
-            of every segment.
+            One a position: random draws, each independent of the others, so that a batch is the same whoever draws it.
+            None: the centre of every segment.
         augmentation : Augmentation, optional
             What varies in a random draw; without generators nothing does.
         """
@@ -152,7 +162,7 @@ class Samples:
     ) -> dict[str, NDArray]:
         fractions = draw_fractions(self.segments, rng)
         change = draw_change(augmentation.sensors, rng) if augmentation and rng else None
-        item = {}
+        item: dict[str, NDArray] = {}
         for name in self.modalities:
             if self.kind(name) == "video":
                 item[name] = self._frames(name, clip, fractions, augmentation, rng)
@@ -232,11 +242,11 @@ class Samples:
 
 
 def _reduction(shrink: float) -> int:
-    """Return the largest of the scales 1, 2, 4, 8 at which a JPEG may be decoded that is then shrunk by `shrink` in all."""
+    """Return the largest of 1, 2, 4, 8 by which decoding a JPEG may shrink what is then shrunk by `shrink` in all."""
     return max(factor for factor in (1, 2, 4, 8) if factor <= max(shrink, 1))
 
 
-def _decode(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> NDArray[np.uint8]:
+def _decode(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> Any:
     """Decode a JPEG at 1 / `reduction` of its size to (H, W, C), C = 1 (grey) or 3 (RGB)."""
     import cv2
 
@@ -248,8 +258,8 @@ def _decode(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> NDArray[np.u
     return image[:, :, None] if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _crop_to(frame: NDArray[np.uint8], box: CropBox, size: int) -> NDArray[np.uint8]:
-    """Cut the square `box` (top, left, side as parts of the short side; mirrored?) out of a frame and scale it to `size`."""
+def _crop_to(frame: Any, box: CropBox, size: int) -> Any:
+    """Cut the square `box` out of a frame and scale it to `size` pixels."""
     import cv2
 
     top, left, side, mirrored = box

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[P
     return tuple(_encode(frame, time, options) for time, (_, frame) in zip(times, shown, strict=True))
 
 
-def _encode(frame: NDArray[np.uint8], time_s: float, options: CuttingOptions) -> PackedFrame:
+def _encode(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
     import cv2
 
     height, width = frame.shape[:2]

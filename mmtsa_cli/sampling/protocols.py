@@ -1,7 +1,7 @@
 """Protocols: which clips train and which test, as data.
 
-A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs to a side if it
-matches every column named there), `{"folds": {name: split, ...}}` for several, or `{"leave_one_out": column}`.
+A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs to a
+side if it matches every column named there), `{"folds": {name: split, ...}}` for several, or `{"leave_one_out": column}`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def resolve(
     Parameters
     ----------
     name : str or None
-        A published protocol of the data, `cross-COLUMN`, `leave-one-COLUMN-out`, or a YAML file; None: the data's own default,
-        else cross-subject.
+        A published protocol of the data, `cross-COLUMN`, `leave-one-COLUMN-out`, or a YAML file; None: the data's own
+        default, else cross-subject.
     clips : sequence of mapping
         Per clip its columns (`id`, `label`, `subject`, ...) as text.
     published : mapping
@@ -71,7 +71,8 @@ def resolve(
     UsageError
         No such protocol or column, or a file that is no protocol.
     DataError
-        A side without clips, a person (session, view) or clip on both sides, a label in the test part that training never saw.
+        A side without clips, a person (session, view) or clip on both sides, a label in the test part that training
+        never saw.
     """
     name = name or default or "cross-subject"
     definition, where = _definition(name, clips, published)
@@ -212,7 +213,7 @@ def _fold(name: str, split: Any, clips: Columns, where: Source | str, prefix: tu
             found=found or "nothing",
         )
     sides = {side: _matching(split[side], clips, _place(where, (*prefix, side))) for side in _SIDES}
-    fold = Fold(_file_name(name), sides["train"], sides["test"], _apart(split))
+    fold = Fold(_file_name(name), sides["train"], sides["test"], _apart(split, _place(where, prefix)))
     _prove(fold, clips, _place(where, prefix))
     return fold
 
@@ -224,12 +225,28 @@ def _matching(wanted: Any, clips: Columns, place: str) -> tuple[int, ...]:
         )
     for column in wanted:
         _check_column(str(column), clips, place)
-    values = {str(c): {str(v) for v in (vs if isinstance(vs, list) else [vs])} for c, vs in wanted.items()}
+    values = _values(wanted)
     return tuple(i for i, clip in enumerate(clips) if all(clip.get(c, "") in vs for c, vs in values.items()))
 
 
-def _apart(split: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(column for column in split["test"] if column in split["train"] and column != "label")
+def _values(wanted: Mapping[Any, Any]) -> dict[str, set[str]]:
+    return {str(c): {str(v) for v in (vs if isinstance(vs, list) else [vs])} for c, vs in wanted.items()}
+
+
+def _apart(split: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """Return the columns in which the two sides share no value; there must be one."""
+    train, test = _values(split["train"]), _values(split["test"])
+    apart = tuple(column for column in test if column in train and not train[column] & test[column])
+    if apart:
+        return apart
+    shared = {column: train[column] & test[column] for column in test if column in train}
+    both = "; ".join(f"{column} {', '.join(sorted(values)[:3])}" for column, values in shared.items())
+    raise DataError(
+        f"{both} is both in the train and the test part" if both else "nothing keeps train and test part apart",
+        where=place,
+        expected="a column whose train and test values differ, as in subject",
+        remedy="a test on what was trained on says nothing: take it out of one side",
+    )
 
 
 def _prove(fold: Fold, clips: Columns, place: str) -> None:
@@ -241,9 +258,10 @@ def _prove(fold: Fold, clips: Columns, place: str) -> None:
     for column in dict.fromkeys(("id", *fold.apart)):
         shared = {clips[i].get(column, "") for i in fold.train} & {clips[i].get(column, "") for i in fold.test}
         if shared:
+            some = ", ".join(sorted(shared)[:3])
             errors.append(
                 DataError(
-                    f"{column} {', '.join(sorted(shared)[:3])} is both in the train and the test part of fold {fold.name}",
+                    f"{column} {some} is both in the train and the test part of fold {fold.name}",
                     where=place,
                     remedy="a test on what was trained on says nothing: take it out of one side",
                 )

@@ -35,8 +35,8 @@ def cut(duration_s: float, count: int) -> tuple[Segment, ...]:
 def window_start(segment: Segment, fraction: float, window_s: float, duration_s: float) -> float:
     """Return where the window drawn at `fraction` of a segment starts, in seconds.
 
-    The window contains the time `segment.time_at(fraction)`, which it shares with the frame of the same draw, and lies inside its
-    segment, as equation 6 asks. Where it is longer than the segment it covers the segment and reaches into
+    The window contains the time `segment.time_at(fraction)`, which it shares with the frame of the same draw, and lies
+    inside its segment, as equation 6 asks. Where it is longer than the segment it covers the segment and reaches into
     its neighbours, but never beyond the clip.
     """
     start = segment.start_s + fraction * (segment.length_s - window_s)
@@ -44,5 +44,5 @@ def window_start(segment: Segment, fraction: float, window_s: float, duration_s:
 
 
 def draw_fractions(count: int, generator: np.random.Generator | None) -> NDArray[np.float64]:
-    """Return where each of `count` segments is sampled: at random in training, in the centre where no generator is given."""
+    """Return where each of `count` segments is sampled: at random, or in the centre where no generator is given."""
     return np.full(count, 0.5) if generator is None else generator.random(count)

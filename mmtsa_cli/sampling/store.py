@@ -5,7 +5,7 @@ Files of a store, beside `manifest.json`:
 - `store.json`: modalities, segments, window, labels, protocols.
 - `clips.csv`: one row a clip: id, label, duration_s and the other columns of the index.
 - `frames-NAME.bin`, `frames-NAME.npy`: JPEG files one after the other; where each lies, of which clip, at which time.
-- `series-NAME.bin`, `series-NAME.npy`: little-endian float32 rows of all clips one after the other; where each clip begins.
+- `series-NAME.bin`, `series-NAME.npy`: float32 rows of all clips one after the other; where each clip begins.
 - `extremes-NAME.npy`: minimum and maximum of each axis of each clip.
 
 Reading maps the packed files into memory, so that a draw touches only what it draws.

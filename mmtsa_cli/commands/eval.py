@@ -1,0 +1,75 @@
+"""`mmtsa eval`: a training run and a sample store to an evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("samples", type=click.Path(path_type=Path))
+@options.output_directory
+@options.protocol
+@options.seed
+@options.overwrite
+@options.json_output
+def command(
+    run: Path, samples: Path, output: Path, protocol: str | None, seed: int, overwrite: bool, as_json: bool
+) -> None:
+    r"""Evaluate a training RUN on the test clips of SAMPLES.
+
+    Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1 of
+    each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv and
+    confusion.png. A run of several folds is reported fold by fold and pooled.
+
+    \b
+    Examples:
+      mmtsa eval run samples -o eval
+      mmtsa eval run samples -o eval --protocol split.yaml --json
+    """
+    from mmtsa_cli.stages import eval as evaluation
+
+    with console.progress("predict") as progress:
+        result = evaluation.run(
+            run, samples, output, protocol=protocol, seed=seed, overwrite=overwrite, progress=progress
+        )
+    if not result.fresh:
+        console.note(f"{output} already holds this result")
+    if as_json:
+        console.print_json(result.metrics)
+        return
+    metrics = result.metrics
+    if len(metrics["folds"]) > 1:
+        console.print_table("Folds", _COLUMNS, [(fold["name"], *_row(fold)) for fold in metrics["folds"]])
+    console.print_table(f"Evaluation {output}, {metrics['protocol']}", _COLUMNS, [("all", *_row(metrics))])
+    console.print_table(
+        "Classes",
+        ("class", "F1", "95 % interval", "precision", "recall", "clips"),
+        [
+            (n, c["f1"], _interval(c["interval_95"]), c["precision"], c["recall"], c["n"])
+            for n, c in metrics["per_class"].items()
+        ],
+    )
+    console.note(f"95 % intervals: bootstrap over {metrics['interval_over']}; training seed {metrics['seed']}")
+
+
+_COLUMNS = ("test part", "accuracy = micro F1", "95 % interval", "macro F1", "95 % interval", "clips", "subjects")
+
+
+def _row(scores: dict) -> tuple:
+    return (
+        scores["accuracy"],
+        _interval(scores["interval_95"]),
+        scores["macro_f1"],
+        _interval(scores["macro_f1_interval_95"]),
+        scores["n"],
+        scores["subjects"],
+    )
+
+
+def _interval(bounds: list[float]) -> str:
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}"

@@ -1,0 +1,75 @@
+"""`mmtsa train`: a sample store and a recipe to a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("samples", type=click.Path(path_type=Path), required=False)
+@options.output_directory
+@click.option("--recipe", help="Recipe: a YAML file, or the name of one of the package (utd-mhad, paper, synthetic).")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value over the recipe; may be repeated."
+)
+@options.protocol
+@options.modalities
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of all that is random.  [default: the recipe's]")
+@click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
+@click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
+@options.overwrite
+@options.json_output
+def command(
+    samples: Path | None,
+    output: Path,
+    recipe: str | None,
+    settings: tuple[str, ...],
+    protocol: str | None,
+    modalities: tuple[str, ...] | None,
+    seed: int | None,
+    resume: bool,
+    show_recipe: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    r"""Train MMTSA on SAMPLES, one network a fold of the protocol.
+
+    Reads a sample store (from `mmtsa sample`); without one, synthetic recordings, made once in the user's cache. Writes
+    per fold the best and the last weights (safetensors), the log, the curves and what makes the weights a model again. An
+    interrupted training stays as OUTPUT.partial, and --resume goes on with it to the same result.
+
+    \b
+    Examples:
+      mmtsa train samples -o run --recipe utd-mhad
+      mmtsa train samples -o run --protocol leave-one-subject-out --set training.epochs=20
+    """
+    from mmtsa_cli.stages import defaults, train
+
+    if show_recipe:
+        click.echo(train.show_recipe(recipe, settings), nl=False)
+        return
+    if samples is None:
+        samples = defaults.synthetic_samples(note=console.note)
+    with console.training_log() as log:
+        result = train.run(
+            samples,
+            output,
+            recipe=recipe,
+            settings=settings,
+            protocol=protocol,
+            modalities=modalities,
+            seed=seed,
+            resume=resume,
+            overwrite=overwrite,
+            listen=log,
+        )
+    if not result.fresh:
+        console.note(f"{output} already holds this result")
+    if as_json:
+        console.print_json(result.facts)
+    else:
+        console.print_rows(f"Training run {output}, {result.facts['protocol']}", result.facts["folds"])

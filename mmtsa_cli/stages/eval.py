@@ -1,0 +1,297 @@
+"""A training run and samples to an evaluation: metrics with intervals, predictions, confusion matrix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
+from mmtsa_cli.artifacts.options import Source, to_options
+from mmtsa_cli.errors import ArtifactError, DataError, UsageError
+from mmtsa_cli.evaluation.intervals import bootstrap
+from mmtsa_cli.evaluation.metrics import confusion_matrix, score
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.sampling.protocols import resolve
+from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages.recipe import Recipe
+from mmtsa_cli.stages.train import MODEL_NAME
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """What `eval` made: whether it was new, and the metrics."""
+
+    output: Path
+    fresh: bool
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _FoldResult:
+    """The test clips of one fold and what its network says of them."""
+
+    name: str
+    clips: tuple[int, ...]
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    attention: NDArray[np.float64]
+
+
+def run(
+    training: Path,
+    samples: Path,
+    output: Path,
+    *,
+    protocol: str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> EvalResult:
+    """Evaluate a run on the test clips of its protocol, or of another one.
+
+    Parameters
+    ----------
+    training, samples, output : Path
+    protocol : str, optional
+        Another protocol than the run's; refused where its test part holds clips that the run was trained on.
+    seed : int
+        Of the bootstrap, and of random draws where the recipe asks for several.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError
+    """
+    trained = read_manifest(training, stage="train")
+    store = Store(samples)
+    inputs = {str(training): fingerprint(training), str(samples): fingerprint(samples)}
+    name = protocol or trained.configuration["protocol"]
+    manifest = Manifest("eval", {"protocol": name}, seed, inputs)
+    if check_output(output, manifest, overwrite=overwrite) == "done":
+        return EvalResult(output, False, json.loads((output / "metrics.json").read_text(encoding="utf-8")))
+    recipe = to_options(Recipe, Source(str(training), dict(trained.configuration["recipe"]), {}))
+    models = [_read_model(training / "folds" / fold["name"]) for fold in trained.configuration["folds"]]
+    plan = _plan(models, store, protocol)
+    with new_directory(output, manifest) as directory:
+        results = [_predict(training, recipe, model, clips, store, seed, progress) for model, clips in plan]
+        metrics = _metrics(results, store, name, trained.seed, seed)
+        _write(directory, metrics, results, store)
+    return EvalResult(output, True, metrics)
+
+
+def _read_model(directory: Path) -> dict[str, Any]:
+    path = directory / MODEL_NAME
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError("damaged", where=str(path), found=str(error), remedy="train anew") from None
+
+
+def _plan(
+    models: Sequence[Mapping[str, Any]], store: Store, protocol: str | None
+) -> list[tuple[Mapping[str, Any], tuple[int, ...]]]:
+    """Return which clips each fold's model is tested on."""
+    positions = {clip["id"]: number for number, clip in enumerate(store.clips)}
+    if protocol is None:
+        return [(model, _own_test(model, positions)) for model in models]
+    folds = resolve(protocol, store.clips, published=store.header.protocols, default=store.header.protocol).folds
+    if len(models) != 1 or len(folds) != 1:
+        by_name = {model["fold"]: model for model in models}
+        if [fold.name for fold in folds] != list(by_name):
+            raise UsageError(
+                "the run was trained with other folds",
+                where=f"--protocol {protocol}",
+                expected=", ".join(by_name),
+                found=", ".join(fold.name for fold in folds),
+                remedy="leave --protocol out, or train with this one",
+            )
+        return [(by_name[fold.name], _unseen(by_name[fold.name], fold.test, store, protocol)) for fold in folds]
+    return [(models[0], _unseen(models[0], folds[0].test, store, protocol))]
+
+
+def _own_test(model: Mapping[str, Any], positions: Mapping[str, int]) -> tuple[int, ...]:
+    missing = [clip for clip in model["clips"]["test"] if clip not in positions]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the run's test clips are not in the samples",
+            where=", ".join(missing[:3]),
+            remedy="give the samples that the run was trained on, or name a --protocol for these",
+        )
+    return tuple(positions[clip] for clip in model["clips"]["test"])
+
+
+def _unseen(model: Mapping[str, Any], test: Sequence[int], store: Store, protocol: str) -> tuple[int, ...]:
+    seen = {*model["clips"]["train"], *model["clips"]["validation"]}
+    both = [store.clips[i]["id"] for i in test if store.clips[i]["id"] in seen]
+    if both:
+        raise DataError(
+            f"{len(both)} clips of the test part were trained on",
+            where=f"--protocol {protocol}, {', '.join(both[:3])}",
+            remedy="a test on what was trained on says nothing: train with this protocol",
+        )
+    unknown = {store.clips[i]["label"] for i in test} - set(model["classes"])
+    if unknown:
+        raise DataError(
+            f"label {', '.join(sorted(unknown)[:3])} in the test part that training never saw",
+            where=f"--protocol {protocol}",
+            remedy="train with this protocol, or leave the label out of its test part",
+        )
+    return tuple(test)
+
+
+def _predict(
+    training: Path,
+    recipe: Recipe,
+    model: Mapping[str, Any],
+    clips: tuple[int, ...],
+    store: Store,
+    seed: int,
+    progress: Progress,
+) -> _FoldResult:
+    from mmtsa_cli.methods.mmtsa import Mmtsa
+    from mmtsa_cli.training.checkpoint import BEST, load_tensors
+
+    modalities = tuple(model["inputs"])
+    _check_modalities(model, store)
+    test = Samples(store, clips, modalities=modalities, classes=model["classes"], options=_drawing(recipe, model))
+    method = Mmtsa.restore(recipe, model, load_tensors(training / "folds" / model["fold"] / BEST)[0])
+    prediction = method.predict(test, seed=seed, progress=progress)
+    return _FoldResult(model["fold"], clips, tuple(model["classes"]), prediction.probabilities, prediction.attention)
+
+
+def _drawing(recipe: Recipe, model: Mapping[str, Any]) -> Any:
+    import dataclasses
+
+    # As trained, whatever the store's own default is.
+    return dataclasses.replace(recipe.sampling, segments=model["segments"], window=model["window_s"])
+
+
+def _check_modalities(model: Mapping[str, Any], store: Store) -> None:
+    for name, wanted in model["inputs"].items():
+        stored = store.header.modalities.get(name)
+        if stored is None or (stored.kind, len(stored.channels)) != (wanted["kind"], wanted["channels"]):
+            found = (
+                f"{stored.kind} with {len(stored.channels)} channels" if stored else ", ".join(store.header.modalities)
+            )
+            raise DataError(
+                f"the samples do not have the run's {name}",
+                where=str(store.directory),
+                expected=f"{wanted['kind']} with {wanted['channels']} channels",
+                found=found,
+                remedy="sample the same modalities as for training",
+            )
+
+
+def _metrics(
+    results: Sequence[_FoldResult], store: Store, protocol: str, training_seed: int | None, seed: int
+) -> dict[str, Any]:
+    classes = tuple(sorted({name for result in results for name in result.classes}))
+    true, predicted, subjects = [], [], []
+    folds = []
+    for result in results:
+        t, p, s = _labels(result, classes, store)
+        folds.append({"name": result.name, **_scores(t, p, s, classes, seed)})
+        true.append(t)
+        predicted.append(p)
+        subjects.extend(s)
+    pooled = _scores(np.concatenate(true), np.concatenate(predicted), subjects, classes, seed)
+    per_class = _per_class(np.concatenate(true), np.concatenate(predicted), subjects, classes, seed)
+    return {
+        **pooled,
+        "per_class": per_class,
+        "folds": folds,
+        "protocol": protocol,
+        "seed": training_seed,
+        "bootstrap_seed": seed,
+        "classes": list(classes),
+    }
+
+
+def _labels(
+    result: _FoldResult, classes: Sequence[str], store: Store
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    true = np.array([numbers[store.clips[clip]["label"]] for clip in result.clips], np.int64)
+    own = np.array([numbers[name] for name in result.classes], np.int64)
+    predicted = own[result.probabilities.argmax(axis=1)]
+    return true, predicted, [store.clips[clip].get("subject", "") for clip in result.clips]
+
+
+def _scores(
+    true: NDArray[np.int64], predicted: NDArray[np.int64], subjects: Sequence[str], classes: Sequence[str], seed: int
+) -> dict[str, Any]:
+    points = score(true, predicted, len(classes))
+    intervals = bootstrap(true, predicted, subjects, len(classes), seed=seed)
+    return {
+        "accuracy": points.accuracy,
+        "interval_95": list(intervals.accuracy),
+        "macro_f1": points.macro_f1,
+        "macro_f1_interval_95": list(intervals.macro_f1),
+        "interval_over": intervals.over,
+        "n": points.n,
+        "subjects": len(set(subjects)),
+    }
+
+
+def _per_class(
+    true: NDArray[np.int64], predicted: NDArray[np.int64], subjects: Sequence[str], classes: Sequence[str], seed: int
+) -> dict[str, dict[str, Any]]:
+    points = score(true, predicted, len(classes)).per_class
+    intervals = bootstrap(true, predicted, subjects, len(classes), seed=seed).per_class_f1
+    return {
+        name: {
+            "f1": point.f1,
+            "interval_95": list(interval),
+            "precision": point.precision,
+            "recall": point.recall,
+            "n": point.support,
+        }
+        for name, point, interval in zip(classes, points, intervals, strict=True)
+    }
+
+
+def _write(directory: Path, metrics: Mapping[str, Any], results: Sequence[_FoldResult], store: Store) -> None:
+    from mmtsa_cli.reporting.plots import plot_confusion
+    from mmtsa_cli.reporting.tables import write_rows
+
+    (directory / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    classes = metrics["classes"]
+    labels = [_labels(result, classes, store) for result in results]
+    true, predicted = (np.concatenate([part[side] for part in labels]) for side in (0, 1))
+    matrix = confusion_matrix(true, predicted, len(classes))
+    write_rows(directory / "predictions.csv", [row for result in results for row in _rows(result, classes, store)])
+    table = [
+        {"true": name, **dict(zip(classes, row.tolist(), strict=True))}
+        for name, row in zip(classes, matrix, strict=True)
+    ]
+    write_rows(directory / "confusion.csv", table)
+    low, high = metrics["interval_95"]
+    title = f"{metrics['protocol']}: accuracy {metrics['accuracy']:.3f} ({low:.3f} to {high:.3f}), {metrics['n']} clips"
+    plot_confusion(directory / "confusion.png", matrix, classes, title=title)
+
+
+def _rows(result: _FoldResult, classes: Sequence[str], store: Store) -> list[dict[str, Any]]:
+    rows = []
+    for clip, probabilities, attention in zip(result.clips, result.probabilities, result.attention, strict=True):
+        own = dict(zip(result.classes, probabilities.tolist(), strict=True))
+        about = store.clips[clip]
+        rows.append(
+            {
+                "id": about["id"],
+                "fold": result.name,
+                "subject": about.get("subject", ""),
+                "label": about["label"],
+                "predicted": max(own, key=own.__getitem__),
+                **{f"p_{name}": own.get(name, 0.0) for name in classes},
+                **{f"attention_{number}": float(weight) for number, weight in enumerate(attention, start=1)},
+            }
+        )
+    return rows

@@ -1,0 +1,76 @@
+"""Recipes: YAML over the defaults of the options dataclasses, found by path or, for those of the package, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from mmtsa_cli.artifacts.options import Source, option, override, read_yaml, to_options
+from mmtsa_cli.errors import UsageError, did_you_mean
+from mmtsa_cli.methods.mmtsa import MmtsaOptions
+from mmtsa_cli.sampling.draw import DrawOptions
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """Which part of the training clips chooses the epoch, and when to stop. Test clips never do."""
+
+    column: str = option("subject", "column of the index by whose values the part is cut")
+    values: tuple[str, ...] = option((), "the values that validate; none: `count` of them, drawn by the seed")
+    count: int = option(0, "how many values validate; 0: none, training goes on for all epochs", low=0)
+
+
+@dataclass(frozen=True)
+class Recipe(MmtsaOptions):
+    """All that a training depends on besides the samples."""
+
+    method: Literal["mmtsa"] = option("mmtsa", "the system that is trained")
+    seed: int = option(0, "seed of weights, draws and order", low=0, high=2**31 - 1)
+    modalities: tuple[str, ...] = option((), "modalities or groups of them; none: all that the store has")
+    sampling: DrawOptions = field(default_factory=DrawOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
+
+
+def packaged() -> dict[str, Path]:
+    """Return the recipes that come with the package, by name."""
+    directory = Path(str(resources.files("mmtsa_cli.recipes")))
+    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+
+
+def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and put `--set` values over it.
+
+    Parameters
+    ----------
+    name : str or None
+        A path, or the name of a recipe of the package; None: the defaults.
+
+    Raises
+    ------
+    UsageError, ManyErrors
+        No such recipe; every unknown key, wrong type and value out of range, with its line.
+    """
+    source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
+    recipe = to_options(Recipe, override(source, settings))
+    if recipe.training.patience and not (recipe.validation.count or recipe.validation.values):
+        raise UsageError(
+            "early stopping without validation clips",
+            where="training.patience",
+            remedy="set validation.count=1, or training.patience=0",
+        )
+    return recipe
+
+
+def _find(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        return path
+    known = packaged()
+    if name not in known:
+        raise UsageError(
+            f"no recipe {name!r}", where="--recipe", expected="a name or a file", remedy=did_you_mean(name, known)
+        )
+    return known[name]

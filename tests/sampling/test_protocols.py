@@ -1,0 +1,107 @@
+"""Who trains and who tests, and that nobody does both."""
+
+import itertools
+
+import pytest
+
+from mmtsa_cli.errors import DataError, UsageError
+from mmtsa_cli.sampling.protocols import hold_out, resolve
+
+CLIPS = [
+    {"id": f"{label}-{subject}-{session}", "label": label, "subject": subject, "session": session, "view": ""}
+    for label, subject, session in itertools.product(("run", "sit"), ("1", "2", "3", "10"), ("1", "2"))
+]
+PUBLISHED = {"cross-subject": {"train": {"subject": ["1", "3"]}, "test": {"subject": ["2", "10", "77"]}}}
+
+
+def subjects(positions):
+    return sorted({CLIPS[i]["subject"] for i in positions})
+
+
+def test_the_published_split_is_used_and_subjects_not_there_are_passed_over():
+    protocol = resolve(None, CLIPS, published=PUBLISHED)
+    (fold,) = protocol.folds
+    assert (protocol.name, fold.name, fold.apart) == ("cross-subject", "cross-subject", ("subject",))
+    assert (subjects(fold.train), subjects(fold.test)) == (["1", "3"], ["10", "2"])
+
+
+def test_where_nothing_is_published_every_third_value_tests():
+    (fold,) = resolve("cross-subject", CLIPS, published={}).folds
+    assert (subjects(fold.train), subjects(fold.test)) == (["1", "10", "2"], ["3"])
+    (fold,) = resolve("cross-session", CLIPS, published={}).folds
+    assert {CLIPS[i]["session"] for i in fold.test} == {"2"}
+
+
+def test_leave_one_out_tests_everybody_once():
+    folds = resolve("leave-one-subject-out", CLIPS, published={}).folds
+    assert [fold.name for fold in folds] == ["subject-1", "subject-2", "subject-3", "subject-10"]
+    tested = sorted(i for fold in folds for i in fold.test)
+    assert tested == list(range(len(CLIPS)))
+    assert all(not set(fold.train) & set(fold.test) for fold in folds)
+    assert all(not set(subjects(fold.train)) & set(subjects(fold.test)) for fold in folds)
+
+
+def test_a_file_splits_by_any_columns(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text('train: {subject: ["1", 2], session: "1"}\ntest: {subject: [3], session: ["1", "2"]}\n')
+    protocol = resolve(str(path), CLIPS, published={})
+    (fold,) = protocol.folds
+    assert protocol.name == "mine"
+    assert [CLIPS[i]["id"] for i in fold.train] == ["run-1-1", "run-2-1", "sit-1-1", "sit-2-1"]
+    assert len(fold.test) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("train: {subject: [1]}\n", r"not a protocol, expected train: .* found train"),
+        ("train: {subject: [1]}\ntest: {person: [2]}\n", r"line 2: the index has no column 'person'.*"),
+        ("train: {subject: [1]}\ntest: {subject: [99]}\n", "no clip in the test part"),
+        ("train: {subject: [1, 2]}\ntest: {subject: [2, 3]}\n", "both in the train and the test part"),
+        ("train: {subject: [1]}\ntest: {session: [2]}\n", "nothing keeps train and test part apart"),
+        ("train: {subject: [1], label: [run]}\ntest: {subject: [2]}\n", "label sit .* that training never saw"),
+        ("train: 3\ntest: {subject: [2]}\n", "names no column"),
+        ("folds: {a: 3}\n", "not a protocol"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_refused(tmp_path, text, phrase):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises((UsageError, DataError), match=phrase) as caught:
+        resolve(str(path), CLIPS, published={})
+    assert "mine.yaml" in caught.value.line()
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    with pytest.raises(UsageError, match="did you mean cross-subject"):
+        resolve("cros-subject", CLIPS, published={})
+    with pytest.raises(UsageError, match=r"no column 'sesion'.*did you mean session"):
+        resolve("leave-one-sesion-out", CLIPS, published={})
+    with pytest.raises(UsageError, match="no column 'view'"):
+        resolve("cross-view", CLIPS, published={})
+
+
+def test_one_subject_cannot_be_left_out():
+    with pytest.raises(DataError, match="only one subject"):
+        resolve("leave-one-subject-out", [c for c in CLIPS if c["subject"] == "1"], published={})
+
+
+def test_a_class_of_one_subject_cannot_be_tested_without_it():
+    clips = [*CLIPS, {"id": "x", "label": "swim", "subject": "3", "session": "1"}]
+    with pytest.raises(DataError, match=r"label swim .*--exclude-labels"):
+        resolve("leave-one-subject-out", clips, published={})
+
+
+def test_validation_takes_whole_subjects_out_of_the_training_part():
+    (fold,) = resolve(None, CLIPS, published=PUBLISHED).folds
+    train, validation = hold_out(fold, CLIPS, column="subject", values=("3",), count=0, seed=0)
+    assert (subjects(train), subjects(validation)) == (["1"], ["3"])
+    train, validation = hold_out(fold, CLIPS, column="subject", values=(), count=1, seed=4)
+    assert sorted([*train, *validation]) == sorted(fold.train)
+    assert (train, validation) == hold_out(fold, CLIPS, column="subject", values=(), count=1, seed=4)
+    train, validation = hold_out(fold, CLIPS, column="subject", values=(), count=0, seed=4)
+    assert (train, validation) == (fold.train, ())
+    with pytest.raises(UsageError, match="takes every subject"):
+        hold_out(fold, CLIPS, column="subject", values=(), count=2, seed=0)
+    with pytest.raises(UsageError, match="no training clip of subject 9"):
+        hold_out(fold, CLIPS, column="subject", values=("9",), count=0, seed=0)
