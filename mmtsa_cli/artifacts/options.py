@@ -1,6 +1,7 @@
 """Turn a mapping (YAML, `--set`) into an options dataclass, naming every wrong key, type and range at once.
 
-An options dataclass is frozen, every field has a default, and `option()` adds what may stand there. Nested dataclasses are sections.
+An options dataclass is frozen, every field has a default, and `option()` adds what may stand there. Nested dataclasses
+are sections.
 """
 
 from __future__ import annotations
@@ -194,9 +195,22 @@ def _fill(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaE
             errors.append(UsageError(f"unknown key {'.'.join(key)}", where=where, remedy=remedy))
         elif dataclasses.is_dataclass(hints[name]):
             values[name] = _fill(typing.cast(type, hints[name]), {} if raw is None else raw, key, source, errors)
+        elif get_origin(hints[name]) is dict and dataclasses.is_dataclass(get_args(hints[name])[1]):
+            values[name] = _fill_each(get_args(hints[name])[1], {} if raw is None else raw, key, source, errors)
         else:
             values[name] = _value(raw, hints[name], fields[name].metadata, key, source, errors)
     return None if errors else cls(**values)
+
+
+def _fill_each(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaError]) -> dict[str, Any]:
+    """Fill a mapping of names to sections that are all alike."""
+    if not isinstance(data, dict):
+        errors.append(_wrong(prefix, source, "names, each with a section of keys and values", data))
+        return {}
+    return {
+        str(name): _fill(cls, {} if section is None else section, (*prefix, str(name)), source, errors)
+        for name, section in data.items()
+    }
 
 
 def _value(raw: Any, hint: Any, rules: Mapping[str, Any], key: Key, source: Source, errors: list[MmtsaError]) -> Any:

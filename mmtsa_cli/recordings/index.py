@@ -1,56 +1,43 @@
-"""The index of recordings: `index.csv` (one row a recording) and `dataset.yaml` (what each modality is)."""
+"""The index of recordings: `index.csv` (one row a recording) beside `dataset.yaml` (what each modality is)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import hashlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from mmtsa_cli.modalities import Kind
+from mmtsa_cli.artifacts.manifest import FILE_NAME as MANIFEST_NAME
+from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, did_you_mean, nearest
+from mmtsa_cli.modalities import KNOWN_KINDS, Kind
+from mmtsa_cli.recordings.description import (
+    DATASET_NAME,
+    Description,
+    ModalitySpec,
+    read_description,
+    write_description,
+)
+
+__all__ = [
+    "DATASET_NAME",
+    "INDEX_NAME",
+    "Dataset",
+    "ModalitySpec",
+    "Recording",
+    "fingerprint_index",
+    "read_index",
+    "write_index",
+]
 
 INDEX_NAME = "index.csv"
-DATASET_NAME = "dataset.yaml"
-
-
-@dataclass(frozen=True)
-class ModalitySpec:
-    """What `dataset.yaml` says of a modality.
-
-    Attributes
-    ----------
-    kind : "video" or "sensor"
-    rate : float or None
-        Nominal samples or frames a second; None: taken from the file's own stamps.
-    unit : str or None
-        Of a sensor ("m/s^2").
-    columns : tuple of str or int, or None
-        Columns of the file that hold the axes, by header name or by number from 1; None: every column but time.
-    time : str, int or None
-        The column of timestamps, by name or number; None: found by its name or its content, else the rate is used.
-    variable : str or None
-        Variable of a `.mat` file; None: the only one.
-    spans : str or None
-        A video without stamps or rate: its frames are spread evenly over the time of this sensor.
-    depth_range_mm : (near, far) or None
-        Of a depth video: what becomes white and what black; 0 (no reading) is black.
-    offset_s : float
-        Added to the modality's times to bring them onto the recording's clock.
-    origin : "auto", "first" or "stamps"
-        What counts as second 0. "first": the first sample. "stamps": the stamps as they are. "auto": stamps from the
-        epoch or a date count from the earliest one of the recording's absolute modalities, others as they are.
-    """
-
-    kind: Kind
-    rate: float | None = None
-    unit: str | None = None
-    columns: tuple[str | int, ...] | None = None
-    time: str | int | None = None
-    variable: str | None = None
-    spans: str | None = None
-    depth_range_mm: tuple[float, float] | None = None
-    offset_s: float = 0.0
-    origin: Literal["auto", "first", "stamps"] = "auto"
+_REQUIRED = ("id", "label", "subject")
+_TIMES = ("start", "end")
+_SHOWN_ERRORS = 10
 
 
 @dataclass(frozen=True)
@@ -63,8 +50,8 @@ class Recording:
     label : str
         The activity.
     columns : mapping of str to str
-        Every column that is no modality, `id`, `label`, `subject` among them ("session", "scene", "view", ...): what a
-        protocol may split by.
+        Every column that is no modality and no time, `id`, `label`, `subject` among them ("session", "scene", "view",
+        "trial", ...): what a protocol may split by.
     start_s, end_s : float or None
         The part of the files that is this recording, in seconds; None: from the beginning, to the end.
     paths : mapping of str to Path
@@ -102,7 +89,7 @@ class Dataset:
         The published splits: name to `{"train": {column: [values]}, "test": {...}}` or `{"leave_one_out": column}`.
     default_protocol : str or None
     notes : mapping
-        Further keys of dataset.yaml (citation, ceilings of synthetic recordings).
+        What else dataset.yaml says (citation, ceilings of synthetic recordings).
     """
 
     name: str
@@ -116,3 +103,232 @@ class Dataset:
     def kinds(self) -> dict[str, Kind]:
         """Return the kind of each modality, as `modalities.select` wants it."""
         return {name: spec.kind for name, spec in self.modalities.items()}
+
+
+def read_index(directory: Path) -> Dataset:
+    """Read and check the index of a directory; opens none of the recordings.
+
+    `index.csv` has the columns `id,label,subject`, may have `start,end` in seconds and any others, and one column a
+    modality that holds a path, relative to `directory` or absolute; an empty cell means not recorded. Without
+    `dataset.yaml`, columns of the usual names (`modalities.KNOWN_KINDS`) are modalities with default settings.
+
+    Raises
+    ------
+    DataError, UsageError, ManyErrors
+        Every fault of both files at once, with its row or line; more than ten are counted.
+    """
+    path = directory / INDEX_NAME
+    header, rows = _read_cells(directory, path)
+    described = directory / DATASET_NAME
+    if described.is_file():
+        description = read_description(described)
+    else:
+        description = Description(directory.resolve().name, {}, {}, None, {})
+    specs = dict(description.modalities)
+    # A column with a usual name is that modality, whether or not dataset.yaml has anything to add.
+    specs.update(
+        {name: ModalitySpec(KNOWN_KINDS[name]) for name in header if name in KNOWN_KINDS and name not in specs}
+    )
+    _check_header(header, specs, path)
+    reader = _Rows(directory, path, header, tuple(specs))
+    recordings = tuple(recording for row, cells in rows if (recording := reader.recording(row, cells)))
+    reader.raise_errors()
+    if not recordings:
+        raise DataError("lists no recordings", where=str(path), expected="a row a recording below the header")
+    return Dataset(
+        name=description.name or directory.resolve().name,
+        root=directory,
+        modalities=specs,
+        recordings=recordings,
+        protocols=description.protocols,
+        default_protocol=description.default_protocol,
+        notes=description.notes,
+    )
+
+
+def write_index(dataset: Dataset, directory: Path) -> None:
+    """Write `index.csv` and `dataset.yaml`; paths below `dataset.root` become relative, others absolute."""
+    free = list(dict.fromkeys([*_REQUIRED, *(key for recording in dataset.recordings for key in recording.columns)]))
+    timed = any(recording.start_s is not None or recording.end_s is not None for recording in dataset.recordings)
+    root = dataset.root.resolve()
+    with (directory / INDEX_NAME).open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*free, *(_TIMES if timed else ()), *dataset.modalities])
+        for recording in dataset.recordings:
+            columns = {**recording.columns, "id": recording.id, "label": recording.label}
+            times = [_time_text(recording.start_s), _time_text(recording.end_s)] if timed else []
+            files = [_path_text(recording.paths.get(name), root) for name in dataset.modalities]
+            writer.writerow([*(columns.get(key, "") for key in free), *times, *files])
+    description = Description(
+        dataset.name, dataset.modalities, dataset.protocols, dataset.default_protocol, dataset.notes
+    )
+    write_description(directory / DATASET_NAME, description)
+
+
+def fingerprint_index(directory: Path) -> str:
+    """Return `sha256:...` of index.csv, dataset.yaml and, where the directory was made by a stage, its manifest."""
+    digest = hashlib.sha256()
+    for name in (INDEX_NAME, DATASET_NAME, MANIFEST_NAME):
+        path = directory / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return "sha256:" + digest.hexdigest()
+
+
+class _Paths(Mapping[str, Path]):
+    """Paths made when they are asked for: of a large index most never are, and making them is most of its reading."""
+
+    __slots__ = ("_files", "_root")
+
+    def __init__(self, root: Path, files: dict[str, str]) -> None:
+        self._root = root
+        self._files = files
+
+    def __getitem__(self, name: str) -> Path:
+        return self._root / self._files[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+class _Rows:
+    """Rows turned into recordings, their errors collected."""
+
+    def __init__(self, directory: Path, path: Path, header: Sequence[str], modalities: Sequence[str]) -> None:
+        self._directory = directory
+        self._path = path
+        self._header = header
+        self._modalities = modalities
+        self._free = [name for name in header if name not in modalities and name not in _TIMES]
+        self._rows_of_ids: dict[str, int] = {}
+        self._errors: list[MmtsaError] = []
+
+    def recording(self, row: int, cells: Sequence[str]) -> Recording | None:
+        """Return the recording of a row, or None and note its errors."""
+        count = len(self._errors)
+        if len(cells) != len(self._header) and any(cells[len(self._header) :] or [""]):
+            self._fault(row, "too many cells", expected=str(len(self._header)), found=str(len(cells)))
+            return None
+        if len(cells) < len(self._header):
+            self._fault(row, "too few cells", expected=str(len(self._header)), found=str(len(cells)))
+            return None
+        values = dict(zip(self._header, (cell.strip() for cell in cells), strict=False))
+        self._check_id(row, values["id"])
+        if not values["label"]:
+            self._fault(row, "no label", remedy="name the activity, or delete the row")
+        files = {name: values[name] for name in self._modalities if values[name]}
+        if not files:
+            self._fault(row, "no file of any modality", expected=f"a path below {', '.join(self._modalities)}")
+        start, end = (self._time(row, key, values.get(key, "")) for key in _TIMES)
+        if end is not None and (start or 0.0) >= end:
+            self._fault(row, "start is not before end", found=f"start {start or 0:g}, end {end:g}")
+        if len(self._errors) > count:
+            return None
+        columns = {name: values[name] for name in self._free}
+        return Recording(values["id"], values["label"], columns, _Paths(self._directory, files), start, end, row)
+
+    def raise_errors(self) -> None:
+        """Raise what was found, the first ones in full."""
+        errors = self._errors
+        if len(errors) > _SHOWN_ERRORS:
+            hidden = len(errors) - _SHOWN_ERRORS
+            errors = [*errors[:_SHOWN_ERRORS], DataError(f"and {hidden} more errors", where=str(self._path))]
+        if errors:
+            raise ManyErrors(errors)
+
+    def _check_id(self, row: int, name: str) -> None:
+        if not name:
+            self._fault(row, "no id")
+        elif name in self._rows_of_ids:
+            self._fault(row, f"id {name} stands twice", remedy=f"it also stands in row {self._rows_of_ids[name]}")
+        elif "/" in name or "\\" in name or name in (".", ".."):
+            self._fault(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
+        self._rows_of_ids.setdefault(name, row)
+
+    def _time(self, row: int, key: str, text: str) -> float | None:
+        if not text:
+            return None
+        try:
+            seconds = float(text.replace(",", "."))
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            self._fault(row, f"{key} is wrong", expected="seconds from the beginning", found=repr(text))
+            return None
+        return seconds
+
+    def _fault(self, row: int, what: str, **parts: str) -> None:
+        self._errors.append(DataError(what, where=f"{self._path}, row {row}", **parts))
+
+
+def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header and each row with its number."""
+    if not path.is_file():
+        found = "no such directory"
+        if directory.is_dir():
+            found = ", ".join(sorted(entry.name for entry in directory.iterdir())[:5]) or "an empty directory"
+        elif directory.exists():
+            found = "a file"
+        raise DataError(f"no {INDEX_NAME}", where=str(directory), expected="a directory of recordings", found=found)
+    text = _decode(path)
+    first = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    # Rows are counted as a spreadsheet counts them, empty ones too.
+    try:
+        rows = [(number, cells) for number, cells in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), 1)]
+    except csv.Error as error:
+        raise DataError(f"not a table: {error}", where=str(path)) from None
+    rows = [(number, cells) for number, cells in rows if any(cell.strip() for cell in cells)]
+    if not rows:
+        raise DataError("empty", where=str(path), expected=f"a header {','.join(_REQUIRED)},...")
+    return [cell.strip() for cell in rows[0][1]], rows[1:]
+
+
+def _decode(path: Path) -> str:
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        remedy = "save it as UTF-8 (CSV UTF-8 in a spreadsheet)"
+        raise DataError("not a text in UTF-8", where=f"{path}, row {line}", remedy=remedy) from None
+
+
+def _check_header(header: Sequence[str], specs: Mapping[str, ModalitySpec], path: Path) -> None:
+    where = f"{path}, row 1"
+    errors: list[MmtsaError] = []
+    for name in _REQUIRED:
+        if name not in header:
+            close = nearest(name, [other.lower() for other in header])
+            remedy = next((f"did you mean {name} by {other}?" for other in header if other.lower() == close), None)
+            errors.append(DataError(f"no column {name}", where=where, found=", ".join(header), remedy=remedy))
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    errors += [DataError(f"column {name} stands twice", where=where) for name in twice]
+    for name in specs:
+        if name not in header:
+            remedy = did_you_mean(name, header)
+            errors.append(DataError(f"no column for modality {name} of {DATASET_NAME}", where=where, remedy=remedy))
+    if not specs:
+        remedy = f"call its column {', '.join(KNOWN_KINDS)}, or give its kind in {DATASET_NAME}"
+        errors.append(DataError("no column of a modality", where=where, found=", ".join(header), remedy=remedy))
+    if errors:
+        raise ManyErrors(errors)
+
+
+def _time_text(seconds: float | None) -> str:
+    return "" if seconds is None else repr(round(float(seconds), 9))
+
+
+def _path_text(path: Path | None, root: Path) -> str:
+    if path is None:
+        return ""
+    full = path if path.is_absolute() else path.absolute()
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else str(full)
