@@ -70,8 +70,8 @@ def check_output(final: Path, manifest: Manifest, *, overwrite: bool = False) ->
 def new_directory(final: Path, manifest: Manifest, *, results: dict | None = None) -> Iterator[Path]:
     """Write a directory whole or not at all.
 
-    Yields the directory to write into. When the block ends well, the manifest (with `results`, which the block may fill) is
-    added and the directory takes its final name, replacing an older one of ours. When the block fails or is
+    Yields the directory to write into. When the block ends well, the manifest (with `results`, which the block may
+    fill) is added and the directory takes its final name, replacing an older one of ours. When the block fails or is
     interrupted, nothing stays.
 
     Raises
@@ -86,6 +86,7 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
         discard_stale(partial)
         partial.mkdir()
         claim(partial)
+        write_manifest(partial, manifest)
     try:
         with _writable(final):
             yield partial

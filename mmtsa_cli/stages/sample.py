@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
-from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
+from mmtsa_cli.artifacts.manifest import Manifest, fingerprint_files, read_manifest
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.modalities import select
-from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
+from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, Recording, read_index
 from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
 from mmtsa_cli.sampling.protocols import Protocol, resolve
-from mmtsa_cli.sampling.store import StoredModality, StoreHeader
+from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
+from mmtsa_cli.stages.sheets import write_sheets
 
 Progress = Callable[[int, int], None]
 
@@ -90,7 +91,9 @@ def run(
         "exclude_labels": sorted(exclude_labels),
         "images": images,
     }
-    manifest = Manifest("sample", configuration, seed, {str(recordings): fingerprint_index(recordings)})
+    manifest = Manifest(
+        "sample", configuration, seed, {str(recordings): fingerprint_files(recordings, (INDEX_NAME, DATASET_NAME))}
+    )
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return SampleResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
@@ -99,7 +102,7 @@ def run(
         packed = _pack_all(dataset, chosen, names, rates, options, jobs, left_out, skip_short, progress)
         notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
         if images:
-            _write_sheets(directory, seed, progress)
+            write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
         facts.update(_facts(directory, dataset, names, options, folds, left_out, notes))
     return SampleResult(output, True, facts)
 
@@ -248,12 +251,6 @@ def _stored(dataset: Dataset, name: str, first: PackedClip, rates: dict[str, flo
     if spec.kind == "video":
         return StoredModality("video", ("grey",) if first.grey[name] else ("r", "g", "b"), 0.0)
     return StoredModality("sensor", first.channels[name], rates[name], spec.unit)
-
-
-def _write_sheets(directory: Path, seed: int, progress: Progress) -> None:
-    from mmtsa_cli.reporting.sheets import write_sheets
-
-    write_sheets(directory, directory / "sheets", seed=seed, progress=progress)
 
 
 def _facts(

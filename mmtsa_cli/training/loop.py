@@ -124,11 +124,11 @@ def _epoch(
             state.sums[place] += value
         state.sums[3] = before + time.monotonic() - started
         run.report(state, state.step, work.steps)
-        due = time.monotonic() - saved > options.checkpoint_minutes * 60
-        if run.should_stop() or due:
+        stop = run.should_stop()
+        if stop or time.monotonic() - saved > options.checkpoint_minutes * 60:
             save_last(run.directory, trainee, state)
             saved = time.monotonic()
-        if run.should_stop():
+        if stop:
             raise TrainingStoppedError(f"stopped in epoch {state.epoch + 1} of {options.epochs}, at step {state.step}")
 
 
