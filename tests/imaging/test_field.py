@@ -26,6 +26,15 @@ KINDS = ("sum", "difference")
 RANGES = ("signed", "unit")
 
 
+@pytest.fixture
+def gramian_of_pyts(monkeypatch):
+    # pyts compiles its loops when it is imported, which takes a minute; interpreted they are quick enough here.
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    from pyts.image import GramianAngularField
+
+    return GramianAngularField
+
+
 def field_of(series, *, kind="sum", range="signed"):
     return gramian(rescale(series, series.min(axis=-1), series.max(axis=-1), range=range), kind)
 
@@ -43,11 +52,9 @@ def varied_series(low=-50.0, high=50.0):
 
 @pytest.mark.parametrize(("kind", "method"), [("sum", "summation"), ("difference", "difference")])
 @pytest.mark.parametrize(("range", "sample_range"), [("signed", (-1, 1)), ("unit", (0, 1))])
-def test_equals_pyts(kind, method, range, sample_range):
-    from pyts.image import GramianAngularField
-
+def test_equals_pyts(kind, method, range, sample_range, gramian_of_pyts):
     series = random_series()
-    expected = GramianAngularField(method=method, sample_range=sample_range).fit_transform(series)
+    expected = gramian_of_pyts(method=method, sample_range=sample_range).fit_transform(series)
     np.testing.assert_allclose(field_of(series, kind=kind, range=range), expected, atol=1e-6)
 
 
