@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
 
+_HALF_WAVES = np.arange(1, 4)
+
 CropBox = tuple[float, float, float, bool]
 """Top, left and side of a square as parts of a frame's short side; whether it is mirrored."""
 
@@ -116,7 +118,10 @@ def change_windows(
     -------
     (N, C, K) float32 array
     """
-    windows = np.stack([_stretched(rows, start, samples, change) for start in first]).transpose(0, 2, 1)
+    if options.speed or options.warp:
+        windows = _stretched(rows, first, samples, change).transpose(0, 2, 1)
+    else:
+        windows = rows[first[:, None] + np.arange(samples)].transpose(0, 2, 1)
     if vectors and options.rotation:
         windows = np.einsum("ij,njk->nik", change.rotation, windows)
     channels = windows.shape[1]
@@ -129,18 +134,21 @@ def change_windows(
     return np.ascontiguousarray(windows, np.float32)
 
 
-def _stretched(rows: NDArray[np.float32], start: int, samples: int, change: SensorChange) -> NDArray[np.float64]:
-    """Return K rows from around `start`, (K, C), read at changed times by linear interpolation."""
-    u = np.arange(samples) / (samples - 1)
-    bend = sum(w / (i + 1) * np.sin((i + 1) * np.pi * u) / np.pi for i, w in enumerate(change.warp))
-    centre = start + (samples - 1) / 2
-    positions = centre + ((u + bend - 0.5) * change.speed) * (samples - 1)
+def _stretched(
+    rows: NDArray[np.float32], first: NDArray[np.int64], samples: int, change: SensorChange
+) -> NDArray[np.float64]:
+    """Return K rows about each window's centre, (N, K, C), read at changed times by linear interpolation."""
+    u = np.linspace(0.0, 1.0, samples)
+    bend = change.warp / _HALF_WAVES @ np.sin(np.pi * np.outer(_HALF_WAVES, u)) / np.pi
+    positions = first[:, None] + ((u + bend - 0.5) * change.speed + 0.5) * (samples - 1)
     # A window that would reach beyond the clip is moved into it, then cut off at its ends.
-    positions += max(0.0, -positions.min()) - max(0.0, positions.max() - (len(rows) - 1))
-    positions = positions.clip(0, len(rows) - 1)
-    low = np.minimum(positions.astype(np.int64), max(len(rows) - 2, 0))
-    part = (positions - low)[:, None]
-    return rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
+    last = len(rows) - 1
+    positions += np.maximum(0.0, -positions.min(axis=1, keepdims=True))
+    positions -= np.maximum(0.0, positions.max(axis=1, keepdims=True) - last)
+    np.clip(positions, 0, last, out=positions)
+    low = np.minimum(positions.astype(np.int64), max(last - 1, 0))
+    part = (positions - low)[..., None]
+    return rows[low] * (1 - part) + rows[np.minimum(low + 1, last)] * part
 
 
 def _rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:

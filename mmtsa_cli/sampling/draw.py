@@ -193,7 +193,7 @@ class Samples:
             return change_windows(
                 rows, first, samples, augmentation.sensors, change, rng, vectors=stored.is_vector, spread=high - low
             )
-        windows = np.stack([rows[start : start + samples] for start in first])
+        windows = rows[first[:, None] + np.arange(samples)]
         return np.ascontiguousarray(windows.transpose(0, 2, 1))
 
     def _frames(

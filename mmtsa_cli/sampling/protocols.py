@@ -1,7 +1,8 @@
 """Protocols: which clips train and which test, as data.
 
-A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs to a
-side if it matches every column named there), `{"folds": {name: split, ...}}` for several, or `{"leave_one_out": column}`.
+A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs
+to a side if it matches every column named there), `{"folds": {name: split, ...}}` for several, or
+`{"leave_one_out": column}`.
 """
 
 from __future__ import annotations
