@@ -36,6 +36,8 @@ class Clip:
         0 and the length of the clip.
     notes : list of str
         What was put right, left out or met of damage.
+    spans : mapping of str to (start_s, end_s)
+        What each modality covers by itself, in seconds of the clip.
     """
 
     series: Mapping[str, Series]
@@ -43,6 +45,7 @@ class Clip:
     start_s: float
     end_s: float
     notes: list[str]
+    spans: Mapping[str, Span]
 
     def close(self) -> None:
         """Release the files of the videos."""
@@ -93,7 +96,8 @@ def open_clip(dataset: Dataset, recording: Recording, modalities: Sequence[str],
         video.offset_s -= start
         if video.info.fault:
             notes.append(f"{name}: {video.info.fault}")
-    return Clip(series, videos, 0.0, end - start, notes)
+    spans = {name: (first - start, last - start) for name, (first, last) in spans.items()}
+    return Clip(series, videos, 0.0, end - start, notes, spans)
 
 
 def _check_recorded(recording: Recording, modalities: Sequence[str]) -> None:

@@ -35,43 +35,39 @@ class DepthVideo(Video):
     """
 
     def __init__(self, path: Path, spec: ModalitySpec, *, duration_s: float | None = None) -> None:
-        self._path = path
-        self._variable, (height, width, frames) = _frames_variable(path, spec.variable)
+        # Reading the shape alone costs as much: the array is compressed as a whole.
+        self._depths = load_variable(path, spec.variable or _only_frames(path))
+        if self._depths.ndim != 3 or self._depths.dtype.kind not in "uif":
+            raise _no_frames(path, spec.variable)
+        height, width, frames = self._depths.shape
         if spec.rate is None and not duration_s:
             remedy = "give its rate, or `spans: SENSOR` for the sensor that spans the same time, in dataset.yaml"
             raise DataError("frames without times", where=str(path), remedy=remedy)
         self._rate = spec.rate or frames / float(duration_s or 1)
         self._range = spec.depth_range_mm or DEPTH_RANGE_MM
-        self._depths: NDArray[np.uint16] | None = None
         self._info = VideoInfo(frames / self._rate, frames, self._rate, width, height, grey=True)
 
     @property
     def info(self) -> VideoInfo:
-        """What is known of the video, from the head of the file."""
+        """What is known of the video."""
         return self._info
 
     def scan(self) -> VideoInfo:
-        """Read the whole array."""
-        self._load()
+        """Return the info: the whole array was read on opening."""
         return self._info
 
     def close(self) -> None:
         """Forget the array."""
-        self._depths = None
+        self._depths = np.empty((0, 0, 0), dtype=np.uint16)
 
     def _frames_at(self, times_s: Sequence[float]) -> list[tuple[float, NDArray[np.uint8]]]:
         if not times_s:
             return []
-        depths = self._load()
+        depths = self._depths
         # A hair's breadth more, so that the time at which a frame begins is not rounded into the one before.
         indices = [min(max(int(time_s * self._rate + 1e-6), 0), self._info.frames - 1) for time_s in times_s]
         pictures = {index: grey_of_depth(depths[:, :, index], self._range) for index in set(indices)}
         return [(index / self._rate, pictures[index]) for index in indices]
-
-    def _load(self) -> NDArray[np.uint16]:
-        if self._depths is None:
-            self._depths = load_variable(self._path, self._variable)
-        return self._depths
 
 
 def grey_of_depth(depth: NDArray, range_mm: tuple[float, float]) -> NDArray[np.uint8]:
@@ -93,12 +89,14 @@ def grey_of_depth(depth: NDArray, range_mm: tuple[float, float]) -> NDArray[np.u
     return np.ascontiguousarray(np.where(depth > 0, np.rint(1 + 254 * closeness), 0).astype(np.uint8))
 
 
-def _frames_variable(path: Path, wanted: str | None) -> tuple[str, tuple[int, int, int]]:
-    variables = mat_variables(path)
-    found = [(name, shape) for name, shape, _ in variables if len(shape) == 3 and wanted in (None, name)]
-    if len(found) != 1:
-        inside = ", ".join(f"{name} ({'x'.join(map(str, shape))})" for name, shape, _ in variables) or "nothing"
-        expected = f"a 3-D array{f' called {wanted}' if wanted else ''}: height x width x frames"
-        raise DataError("no depth video", where=str(path), expected=expected, found=inside)
-    name, (height, width, frames) = found[0]
-    return name, (int(height), int(width), int(frames))
+def _only_frames(path: Path) -> str:
+    names = [name for name, shape, _ in mat_variables(path) if len(shape) == 3]
+    if len(names) != 1:
+        raise _no_frames(path, None)
+    return names[0]
+
+
+def _no_frames(path: Path, wanted: str | None) -> DataError:
+    inside = ", ".join(f"{name} ({'x'.join(map(str, shape))})" for name, shape, _ in mat_variables(path)) or "nothing"
+    expected = f"one 3-D array{f' called {wanted}' if wanted else ''}: height x width x frames"
+    return DataError("no depth video", where=str(path), expected=expected, found=inside)
