@@ -215,21 +215,3 @@ def piecewise_mean(series: NDArray[np.floating[Any]], size: int) -> NDArray[np.f
     sums = np.concatenate([np.zeros_like(centre), np.cumsum(centred, axis=-1)], axis=-1)
     upto = sums[..., whole] + (edges - whole) * centred[..., whole]
     return np.diff(upto, axis=-1) * (size / samples) + centre
-
-
-def quantile_bounds(values: NDArray[np.floating[Any]], quantile: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the bounds of scale `dataset`: two quantiles of every axis, over the training part only.
-
-    Parameters
-    ----------
-    values : (n, C) array
-        Samples of all training clips, one after the other.
-    quantile : float
-        q; the bounds are the quantiles q and 1 - q.
-
-    Returns
-    -------
-    low, high : (C,) float32 arrays
-    """
-    low, high = np.quantile(values, [quantile, 1 - quantile], axis=0)
-    return low.astype(np.float32), high.astype(np.float32)

@@ -35,9 +35,10 @@ class FieldImages(nn.Module):
         super().__init__()
         self.options = options
         self.axes = axes
-        fixed = options.bounds or (-1.0, 1.0)
-        self.register_buffer("low", _bounds(fixed[0] if low is None else low, axes))
-        self.register_buffer("high", _bounds(fixed[1] if high is None else high, axes))
+        if options.bounds:
+            low, high = options.bounds
+        self.register_buffer("low", _bounds(-1.0 if low is None else low, axes))
+        self.register_buffer("high", _bounds(1.0 if high is None else high, axes))
 
     @property
     def channels(self) -> int:

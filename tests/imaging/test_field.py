@@ -16,7 +16,6 @@ from mmtsa_cli.imaging.field import (
     gramian,
     parse_bounds,
     piecewise_mean,
-    quantile_bounds,
     rescale,
     to_grey,
     window_of_field,
@@ -166,13 +165,6 @@ def test_values_beyond_the_bounds_are_clipped():
     low, high = np.array(-1.0), np.array(1.0)
     np.testing.assert_array_equal(rescale(values, low, high), [-1, 0, 1])
     np.testing.assert_array_equal(rescale(values, low, high, range="unit"), [0, 0.5, 1])
-
-
-def test_quantile_bounds_are_those_of_each_axis():
-    values = np.stack([np.arange(101.0), -np.arange(101.0)], axis=1)
-    low, high = quantile_bounds(values, 0.1)
-    np.testing.assert_allclose(low, [10, -90])
-    np.testing.assert_allclose(high, [90, -10])
 
 
 def test_scale_takes_names_and_bounds():

@@ -1,0 +1,197 @@
+"""The segment network: an encoder a modality, fusion over segments, a classifier (section 3.3 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mmtsa_cli.artifacts.options import option
+from mmtsa_cli.errors import DataError
+from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.imaging.layer import FieldImages
+from mmtsa_cli.modalities import Kind
+from mmtsa_cli.models.backbones import create_backbone
+from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder
+from mmtsa_cli.models.fusion import AdditiveAttention, AverageFusion, Classifier
+from mmtsa_cli.models.inputs import convention_of
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the network is. The defaults are the paper's where it says them."""
+
+    backbone: str = option("bn_inception", "bn_inception, or a classification model of torchvision (resnet18)")
+    width: float = option(1.0, "multiplies the channels of bn_inception", above=0, high=4)
+    weights: str | None = option(None, "path or URL of the backbone's weights; null: from scratch")
+    weights_sha256: str | None = option(None, "what the file of weights must hash to; needed for a URL")
+    hidden: int = option(512, "width of the first fully connected layer", low=1)
+    dropout: float = option(0.5, "part of the features dropped before each fully connected layer", low=0, high=0.95)
+    fusion: Literal["attention", "average"] = option("attention", "over segments: additive attention, or the mean")
+    position_embedding: bool = option(False, "attention sees the order of segments: one learned vector a segment")
+    modality_dropout: float = option(
+        0.0, "chance that a training clip lacks a modality; one always stays", low=0, high=0.9
+    )
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a modality's encoder gets.
+
+    Attributes
+    ----------
+    kind : "video" or "sensor"
+    channels : int
+        1 (grey) or 3 (RGB) of a video, axes of a sensor.
+    bounds : sequence of (low, high), or None
+        Per axis of a sensor, what scale "dataset" rescales by.
+    size : int or None
+        Height and width of a frame, or samples of a window: with it, a backbone that cannot take such images is refused
+        when it is made.
+    """
+
+    kind: Kind
+    channels: int
+    bounds: Sequence[Sequence[float]] | None = None
+    size: int | None = None
+
+
+class SegmentNetwork(nn.Module):
+    """From frames and sensor windows of every segment to class scores.
+
+    Parameters
+    ----------
+    encoders : mapping of str to nn.Module
+        One a modality; each takes its input and the clip's extremes, returns (B, N, D_m), and says `features`.
+    fusion : nn.Module
+        (B, N, D) to (B, D) and weights (B, N), D the sum of D_m.
+    classifier : nn.Module
+        (B, D) to (B, classes).
+    modality_dropout : float
+        Chance, in training, that all features of a modality of a clip are zero. One modality always stays; those that
+        stay are scaled up, so that the sum keeps its size.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        fusion: nn.Module,
+        classifier: nn.Module,
+        *,
+        modality_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.modalities = tuple(encoders)
+        self.encoders = nn.ModuleDict({_key(name): encoder for name, encoder in encoders.items()})
+        self.fusion = fusion
+        self.classifier = classifier
+        self.modality_dropout = modality_dropout
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Classify clips.
+
+        Parameters
+        ----------
+        inputs : mapping of str to tensor
+            `NAME` of a video: (B, N, H, W, C) uint8; of a sensor: (B, N, C, K) in its unit. `NAME.extremes` of a sensor:
+            (B, C, 2), minimum and maximum of each axis over the whole clip, which scale "clip" needs. Further ones are
+            passed over.
+
+        Returns
+        -------
+        logits : (B, classes) tensor
+        attention : (B, N) float32 tensor
+            Weights of segments, which sum to 1.
+
+        Raises
+        ------
+        DataError
+            A modality of the network is not among the inputs.
+        """
+        fused, attention = self.fuse(inputs)
+        return self.classifier(fused), attention
+
+    def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the fused features, (B, D), that the classifier gets, and the attention, (B, N)."""
+        missing = [name for name in self.modalities if name not in inputs]
+        if missing:
+            raise DataError(
+                f"no {', '.join(missing)} in the input",
+                expected=", ".join(self.modalities),
+                found=", ".join(inputs) or "nothing",
+            )
+        features = [self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes")) for name in self.modalities]
+        return self.fusion(torch.cat(self._drop(features), dim=-1))
+
+    def _drop(self, features: list[Tensor]) -> list[Tensor]:
+        if not (self.training and self.modality_dropout and len(features) > 1):
+            return features
+        clips, count = len(features[0]), len(features)
+        device = features[0].device
+        keep = torch.rand(clips, count, device=device) >= self.modality_dropout
+        # A clip that would lose all keeps one of them.
+        one = torch.arange(count, device=device) == torch.randint(count, (clips, 1), device=device)
+        keep = keep | (one & ~keep.any(dim=1, keepdim=True))
+        weights = (keep * (count / keep.sum(dim=1, keepdim=True))).to(features[0].dtype)
+        return [feature * weights[:, number, None, None] for number, feature in enumerate(features)]
+
+
+def _key(modality: str) -> str:
+    # A module's name has no dots, and must not be that of one of ModuleDict's own methods.
+    return f"modality_{modality.replace('.', ':')}"
+
+
+def build_network(
+    inputs: Mapping[str, Input], options: ModelOptions, field: FieldOptions, *, segments: int, classes: int
+) -> SegmentNetwork:
+    """Return the network for some modalities, with weights drawn from torch's own generator or loaded.
+
+    Parameters
+    ----------
+    inputs : mapping of str to Input
+        At least one modality.
+    options : ModelOptions
+    field : FieldOptions
+        How sensor windows become images.
+    segments : int
+        N; of consequence to a position embedding only.
+    classes : int
+
+    Raises
+    ------
+    UsageError, DataError
+        As of `create_backbone`.
+    """
+    encoders = {name: _encoder(wanted, options, field) for name, wanted in inputs.items()}
+    features = sum(encoder.features for encoder in encoders.values())
+    fusion: nn.Module = AverageFusion()
+    if options.fusion == "attention":
+        fusion = AdditiveAttention(features, segments=segments if options.position_embedding else None)
+    classifier = Classifier(features, hidden=options.hidden, classes=classes, dropout=options.dropout)
+    return SegmentNetwork(encoders, fusion, classifier, modality_dropout=options.modality_dropout)
+
+
+def _encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:
+    convention = convention_of(options.backbone)
+    if wanted.kind == "video":
+        backbone, features = _backbone(options, wanted.channels, colour=True, size=wanted.size)
+        return VideoEncoder(backbone, features, convention, channels=wanted.channels)
+    low, high = zip(*wanted.bounds, strict=True) if wanted.bounds else (None, None)
+    images = FieldImages(field, axes=wanted.channels, low=low, high=high)
+    backbone, features = _backbone(options, images.channels, colour=False, size=field.image_size or wanted.size)
+    return SensorEncoder(images, backbone, features, convention)
+
+
+def _backbone(options: ModelOptions, channels: int, *, colour: bool, size: int | None) -> tuple[nn.Module, int]:
+    return create_backbone(
+        options.backbone,
+        in_channels=channels,
+        colour=colour,
+        weights=options.weights,
+        weights_sha256=options.weights_sha256,
+        width=options.width,
+        image_size=size,
+    )
