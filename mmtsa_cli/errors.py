@@ -81,9 +81,9 @@ class ManyErrors(MmtsaError):  # noqa: N818 - it is several
         super().__init__("; ".join(error.line() for error in errors))
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that `name` was probably meant to be, or None."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Return the one of `names` that `name` was probably meant to be, or None; `likeness` 1 asks for the same."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=likeness)
     return close[0] if close else None
 
 

@@ -137,7 +137,7 @@ def write_description(path: Path, description: Description) -> None:
 def _without_notes(source: Source) -> tuple[Source, dict[str, Any]]:
     """Take out the keys that are free to stand there."""
     known = {f.name for f in dataclasses.fields(_File)}
-    free = {key for key in source.data if key not in known and nearest(str(key), known) is None}
+    free = {key for key in source.data if key not in known and nearest(str(key), known, likeness=0.8) is None}
     ours = {key: value for key, value in source.data.items() if key not in free}
     return dataclasses.replace(source, data=ours), {str(key): source.data[key] for key in source.data if key in free}
 
