@@ -121,7 +121,7 @@ def measured_rate(times: NDArray[np.float64], *, max_gap_s: float) -> float:
     The mean, because the median step of stamps that come in batches or in whole milliseconds is off by 10 % and more.
     """
     steps = np.diff(times)
-    return float(1.0 / np.mean(steps[steps <= max(max_gap_s, 2.5 * float(np.median(steps)))]))
+    return float(1.0 / np.mean(steps[steps <= _longest_step(steps, max_gap_s)]))
 
 
 def fill_gaps(raw: RawSeries, *, max_gap_s: float) -> Series:
@@ -133,8 +133,11 @@ def fill_gaps(raw: RawSeries, *, max_gap_s: float) -> Series:
         A gap in the stamps, or between present values of a column, longer than `max_gap_s` (or than two and a half
         steps of a slow sensor); an infinite value; a column without any value.
     """
-    limit = max(max_gap_s, 2.5 / raw.rate)
-    _check_steps(raw, limit)
+    steps = np.diff(raw.times)
+    limit = _longest_step(steps, max_gap_s)
+    if len(steps) and steps.max() > limit:
+        index = int(np.argmax(steps > limit))
+        raise _gap(raw, index + 1, None, float(steps[index]), limit)
     values = np.asarray(raw.values, dtype=np.float64)
     # A sum is finite only if all its terms are: one pass without a mask as large as the series.
     if np.isfinite(values.sum()):
@@ -151,6 +154,14 @@ def fill_gaps(raw: RawSeries, *, max_gap_s: float) -> Series:
         _fill(raw, values[:, channel], missing[:, channel], limit, int(channel))
     notes = (*raw.notes, f"{int(missing.sum())} missing values filled")
     return Series(raw.times, values, raw.channels, raw.rate, raw.clock, notes)
+
+
+def _longest_step(steps: NDArray[np.float64], max_gap_s: float) -> float:
+    """Return the longest step that is no gap: `max_gap_s`, but two and a half of the usual steps of a slow sensor."""
+    if not len(steps) or steps.max() <= max_gap_s:
+        return max_gap_s
+    # The lower quartile: in a short series the gap itself may be half of all steps.
+    return max(max_gap_s, 2.5 * float(np.quantile(steps, 0.25, method="lower")))
 
 
 def _sorting(
@@ -172,20 +183,13 @@ def _spread(stamps: NDArray[np.float64], *, where: str) -> NDArray[np.float64]:
     span = stamps[-1] - stamps[0]
     if span <= 0:
         raise DataError("timestamps do not advance", where=where, remedy="give the rate in place of the time column")
-    mean = span / (len(stamps) - 1)
     starts = np.flatnonzero(np.concatenate([[True], np.diff(stamps) > 0]))
+    # Up to the start of the last run: how long that run takes is what is not known.
+    mean = span / starts[-1]
     counts = np.diff(np.append(starts, len(stamps)))
     room = np.append(np.diff(stamps[starts]), np.inf)
     within = np.arange(len(stamps)) - np.repeat(starts, counts)
     return stamps + within * np.repeat(np.minimum(room / counts, mean), counts)
-
-
-def _check_steps(raw: RawSeries, limit: float) -> None:
-    steps = np.diff(raw.times)
-    if not len(steps) or steps.max() <= limit:
-        return
-    index = int(np.argmax(steps > limit))
-    raise _gap(raw, index + 1, None, float(steps[index]), limit)
 
 
 def _fill(raw: RawSeries, column: NDArray[np.float64], missing: NDArray[np.bool_], limit: float, channel: int) -> None:
