@@ -67,6 +67,7 @@ def run(
     ArtifactError
         The directory cannot be written; nothing of it stays.
     """
+    from mmtsa_cli.recordings.index import write_index
     from mmtsa_cli.recordings.synthesis import generator
 
     options = generator.SynthesisOptions(subjects, repeats, size, seconds)
@@ -79,7 +80,7 @@ def run(
         clips = generator.plan(options, seed=seed)
         for done, _ in enumerate(_write_all(clips, directory, options, jobs), start=1):
             progress(done, len(clips))
-        generator.write_description(options, directory, seed=seed)
+        write_index(generator.describe(options, directory, seed=seed), directory)
         facts.update(generator.facts(options), megabytes=_megabytes(directory))
     return SynthResult(output, True, facts)
 

@@ -141,10 +141,11 @@ def rotation(axis: Literal["x", "y", "z"], angle: Angle) -> Array:
     angle = np.asarray(angle, dtype=np.float64)
     first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = np.zeros((*angle.shape, 3, 3))
-    matrix[..., :, :] = np.eye(3)
-    matrix[..., first, first] = matrix[..., second, second] = np.cos(angle)
-    matrix[..., second, first] = np.sin(angle)
-    matrix[..., first, second] = -np.sin(angle)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix[..., 3 - first - second, 3 - first - second] = 1.0
+    matrix[..., first, first] = matrix[..., second, second] = cosine
+    matrix[..., second, first] = sine
+    matrix[..., first, second] = -sine
     return matrix
 
 

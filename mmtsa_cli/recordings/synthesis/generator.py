@@ -7,14 +7,14 @@ same whatever is made beside it and in whatever order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmtsa_cli.errors import UsageError
-from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, ModalitySpec, Recording
+from mmtsa_cli.recordings.index import Dataset, ModalitySpec, Recording
 from mmtsa_cli.recordings.series import Series
 from mmtsa_cli.recordings.synthesis.activities import ACTIVITIES, GESTURES, TEMPI, Activity, ceilings, partitions
 from mmtsa_cli.recordings.synthesis.body import Array, Pose, pose
@@ -262,7 +262,7 @@ def notes() -> dict[str, Any]:
         "ceilings_exact": {name: str(value) for name, value in ceilings().items()},
         "observation": OBSERVATION,
         "indistinguishable": {name: [list(members) for members in classes] for name, classes in partitions().items()},
-        "activities": {
+        "definition": {
             activity.name: {"gesture": activity.gesture, "tempo": activity.tempo, "prop": activity.prop}
             for activity in ACTIVITIES
         },
@@ -282,27 +282,3 @@ def facts(options: SynthesisOptions) -> dict[str, Any]:
         "seconds_per_clip": round(frames_each / FRAME_RATE, 3),
         "ceilings": notes()["ceilings"],
     }
-
-
-def write_description(options: SynthesisOptions, root: Path, *, seed: int) -> None:
-    """Write `index.csv` and `dataset.yaml` below `root`."""
-    import csv
-
-    import yaml
-
-    dataset = describe(options, root, seed=seed)
-    columns = ["id", "label", "subject", "session", "scene", *dataset.modalities]
-    with (root / INDEX_NAME).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        for recording in dataset.recordings:
-            relative = {name: path.relative_to(root).as_posix() for name, path in recording.paths.items()}
-            row = {"id": recording.id, "label": recording.label, **recording.columns, **relative}
-            writer.writerow([row[column] for column in columns])
-    specs = {
-        name: {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(spec).items() if value}
-        for name, spec in dataset.modalities.items()
-    }
-    head = {"name": dataset.name, "modalities": specs, "protocols": dict(dataset.protocols)}
-    text = yaml.safe_dump({**head, "default_protocol": dataset.default_protocol, **dataset.notes}, sort_keys=False)
-    (root / DATASET_NAME).write_text(text, encoding="utf-8")

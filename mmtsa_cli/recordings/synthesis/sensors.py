@@ -78,7 +78,7 @@ def specific_force(placement: Placement, times: Array) -> Array:
     (n, 3)
         m/s^2 along the device's axes.
     """
-    (before, _), (now, rotations), (after, _) = (placement(times + step) for step in (-_STEP_S, 0.0, _STEP_S))
+    (before, now, after), (_, rotations, _) = _around(placement, times)
     force = (before - 2 * now + after) / _STEP_S**2
     force[:, 2] += GRAVITY
     return np.einsum("nji,nj->ni", rotations, force)
@@ -92,11 +92,17 @@ def angular_velocity(placement: Placement, times: Array) -> Array:
     (n, 3)
         rad/s about the device's axes.
     """
-    before, now, after = (placement(times + step)[1] for step in (-_STEP_S, 0.0, _STEP_S))
+    _, (before, now, after) = _around(placement, times)
     skew = np.einsum("nji,njk->nik", now, (after - before) / (2 * _STEP_S))
     return 0.5 * np.stack(
         [skew[:, 2, 1] - skew[:, 1, 2], skew[:, 0, 2] - skew[:, 2, 0], skew[:, 1, 0] - skew[:, 0, 1]], axis=1
     )
+
+
+def _around(placement: Placement, times: Array) -> tuple[list[Array], list[Array]]:
+    """Return positions and rotations a step before, at and a step after each time, evaluated in one go."""
+    positions, rotations = placement(np.concatenate([times - _STEP_S, times, times + _STEP_S]))
+    return np.split(positions, 3), np.split(rotations, 3)
 
 
 def orientation_angles(rotations: Array) -> Array:
