@@ -104,7 +104,7 @@ def _check_recorded(recording: Recording, modalities: Sequence[str]) -> None:
     missing = [name for name in modalities if name not in recording.paths]
     if missing or not modalities:
         raise DataError(
-            f"{', '.join(missing) or 'nothing'} was recorded",
+            f"{', '.join(missing)} not recorded" if missing else "no modality asked for",
             where=f"recording {recording.id}",
             expected="a file of each modality",
             found=", ".join(recording.paths),

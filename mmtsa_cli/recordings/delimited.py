@@ -305,6 +305,8 @@ def _is_header(rows: list[tuple[str, ...]], comma: bool) -> bool:
     """Whether the first row has only texts, and a column that turns into numbers below."""
     if any(_is_number(cell, comma) or is_date_time(cell) for cell in rows[0]):
         return False
+    if all(cell.lower() in _MISSING for cell in rows[0]):
+        return False
     return len(rows) == 1 or any(_is_number(cell, comma) for row in rows[1:] for cell in row)
 
 

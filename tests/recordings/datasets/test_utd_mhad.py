@@ -1,0 +1,70 @@
+"""The adapter of UTD-MHAD, on its own layout and on the real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.clip import open_clip
+from mmtsa_cli.recordings.datasets.utd_mhad import ACTIONS, UtdMhad
+from mmtsa_cli.recordings.index import Dataset
+from tests.trees.utd_mhad import write_utd_mhad
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_recordings_are_found_in_folders_and_in_one(tmp_path: Path, flat: bool) -> None:
+    write_utd_mhad(tmp_path, actions=(1, 10, 2), subjects=(1, 8), trials=(1, 2), flat=flat, colour=True)
+    found = list(UtdMhad().scan(tmp_path))
+    assert len(found) == 12
+    assert [r.id for r in found[:5]] == ["a1_s1_t1", "a1_s1_t2", "a1_s8_t1", "a1_s8_t2", "a2_s1_t1"]
+    assert {r.label for r in found} == {"swipe_left", "swipe_right", "draw_circle_counter_clockwise"}
+    assert found[2].columns == {"id": "a1_s8_t1", "label": "swipe_left", "subject": "8", "trial": "1"}
+    assert set(found[0].paths) == {"rgb", "depth", "acc", "gyro"}
+    assert found[0].paths["acc"] == found[0].paths["gyro"]
+
+
+def test_both_sensors_and_videos_open_as_one_clip(tmp_path: Path) -> None:
+    adapter = UtdMhad()
+    recordings = tuple(adapter.scan(write_utd_mhad(tmp_path, colour=True)))
+    dataset = Dataset("utd-mhad", tmp_path, adapter.modalities, recordings)
+    clip = open_clip(dataset, recordings[0], ["rgb", "depth", "acc", "gyro"])
+    assert clip.end_s == pytest.approx(2.0, abs=0.01)
+    assert clip.series["acc"].values.shape == clip.series["gyro"].values.shape == (100, 3)
+    assert clip.videos["depth"].info.rate == pytest.approx(20)
+
+
+def test_a_trial_without_a_file_of_one_kind(tmp_path: Path) -> None:
+    write_utd_mhad(tmp_path)
+    (tmp_path / "Depth" / "a1_s1_t1_depth.mat").unlink()
+    first, *others = UtdMhad().scan(tmp_path)
+    assert set(first.paths) == {"acc", "gyro"}
+    assert all("depth" in other.paths for other in others)
+
+
+def test_other_names_are_passed_over_and_doubles_refused(tmp_path: Path) -> None:
+    write_utd_mhad(tmp_path)
+    for name in ("a28_s1_t1_depth.mat", "a1_s1_t1_skeleton.mat", "notes.txt"):
+        (tmp_path / name).touch()
+    assert len(list(UtdMhad().scan(tmp_path))) == 4
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "a1_s1_t1_depth.mat").touch()
+    with pytest.raises(DataError, match="twice in the dataset"):
+        list(UtdMhad().scan(tmp_path))
+
+
+def test_protocols_are_the_published_ones() -> None:
+    split = UtdMhad.protocols["cross-subject"]
+    assert split == {"train": {"subject": ["1", "3", "5", "7"]}, "test": {"subject": ["2", "4", "6", "8"]}}
+    assert UtdMhad.protocols["leave-one-subject-out"] == {"leave_one_out": "subject"}
+    assert len(set(ACTIONS)) == 27
+
+
+@pytest.mark.data
+def test_the_real_files(data_root: Path) -> None:
+    found = list(UtdMhad().scan(data_root / "utd-mhad"))
+    assert len(found) == 646
+    assert {r.subject for r in found} == set("123456")
+    assert {r.label for r in found} == set(ACTIONS)
+    assert all(set(r.paths) == {"depth", "acc", "gyro"} for r in found)
