@@ -96,9 +96,9 @@ class SegmentNetwork(nn.Module):
         Parameters
         ----------
         inputs : mapping of str to tensor
-            `NAME` of a video: (B, N, H, W, C) uint8; of a sensor: (B, N, C, K) in its unit. `NAME.extremes` of a sensor:
-            (B, C, 2), minimum and maximum of each axis over the whole clip, which scale "clip" needs. Further ones are
-            passed over.
+            `NAME` of a video: (B, N, H, W, C) uint8; of a sensor: (B, N, C, K) in its unit. `NAME.extremes` of a
+            sensor: (B, C, 2), minimum and maximum of each axis over the whole clip, which scale "clip" needs. Further
+            ones are passed over.
 
         Returns
         -------

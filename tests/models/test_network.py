@@ -1,0 +1,151 @@
+"""The segment network: shapes, gradients, modalities that are missing or dropped, a set learned by heart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mmtsa_cli.errors import DataError
+from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.models.cost import macs, parameters
+from mmtsa_cli.models.fusion import AverageFusion
+from mmtsa_cli.models.network import Input, ModelOptions, SegmentNetwork, build_network
+
+INPUTS = {
+    "rgb": Input("video", 3),
+    "depth": Input("video", 1),
+    "acc.watch": Input("sensor", 3, bounds=[(-2.0, 2.0)] * 3),
+    "items": Input("sensor", 2),
+}
+SMALL = ModelOptions(width=0.25, hidden=32)
+
+
+def batch_of(names, *, clips=2, segments=3, size=32, samples=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    batch = {}
+    for name in names:
+        channels = INPUTS[name].channels
+        if INPUTS[name].kind == "video":
+            shape = (clips, segments, size, size, channels)
+            batch[name] = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+        else:
+            batch[name] = torch.randn(clips, segments, channels, samples, generator=generator)
+            batch[f"{name}.extremes"] = torch.tensor([-3.0, 3.0]).expand(clips, channels, 2)
+    return batch
+
+
+def network_of(names, options=SMALL, *, segments=3, classes=4, field=None):
+    torch.manual_seed(0)
+    inputs = {name: INPUTS[name] for name in names}
+    return build_network(inputs, options, field or FieldOptions(), segments=segments, classes=classes)
+
+
+@pytest.mark.parametrize("names", [("rgb",), ("items",), ("rgb", "depth", "acc.watch", "items")])
+@pytest.mark.parametrize("segments", [1, 4])
+@pytest.mark.parametrize("fusion", ["attention", "average"])
+def test_any_modalities_and_segments(names, segments, fusion):
+    options = ModelOptions(width=0.25, hidden=32, fusion=fusion, position_embedding=True)
+    network = network_of(names, options, segments=segments).eval()
+    logits, attention = network(batch_of(names, segments=segments))
+    assert logits.shape == (2, 4)
+    assert attention.shape == (2, segments)
+    torch.testing.assert_close(attention.sum(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize("scale", ["window", "clip", "dataset", "-2,2"])
+@pytest.mark.parametrize("field", ["sum", "both"])
+def test_every_scale_and_field(scale, field):
+    network = network_of(["acc.watch"], field=FieldOptions(scale=scale, field=field))
+    logits, _ = network(batch_of(["acc.watch"]))
+    assert torch.isfinite(logits).all()
+
+
+def test_backbones_are_shared_over_segments():
+    network = network_of(["rgb"]).eval()
+    batch = batch_of(["rgb"])
+    batch["rgb"] = batch["rgb"][:, :1].expand(-1, 3, -1, -1, -1)
+    one = {"rgb": batch["rgb"][:, :1]}
+    torch.testing.assert_close(network.fuse(batch)[0], network.fuse(one)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_gradient_reaches_every_parameter():
+    network = network_of(INPUTS, ModelOptions(width=0.25, hidden=32, dropout=0.0, position_embedding=True))
+    logits, _ = network(batch_of(INPUTS))
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    assert without == []
+
+
+def test_missing_modality_is_named():
+    network = network_of(["rgb", "depth"])
+    with pytest.raises(DataError, match="no depth in the input, expected rgb, depth, found rgb"):
+        network(batch_of(["rgb"]))
+
+
+class Fixed(nn.Module):
+    """An encoder that says always the same."""
+
+    features = 1
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, inputs, extremes=None):
+        return torch.full((*inputs.shape[:2], 1), self.value)
+
+
+def test_modality_dropout_keeps_one_and_the_sum():
+    encoders = {name: Fixed(1.0) for name in ("a", "b", "c")}
+    network = SegmentNetwork(encoders, AverageFusion(), nn.Identity(), modality_dropout=0.8)
+    inputs = {name: torch.zeros(400, 2, 1) for name in encoders}
+    torch.manual_seed(0)
+    fused, _ = network(inputs)
+    torch.testing.assert_close(fused.sum(dim=1), torch.full((400,), 3.0))
+    kept = (fused > 0).sum(dim=1)
+    assert set(kept.tolist()) == {1, 2, 3}
+    # All three are dropped with 0.8^3, two with 3 x 0.8^2 x 0.2: both leave one.
+    assert (kept == 1).float().mean() == pytest.approx(0.896, abs=0.06)
+    assert torch.equal(network.eval()(inputs)[0], torch.ones(400, 3))
+
+
+def test_state_restores_the_bounds_of_scale_dataset():
+    field = FieldOptions(scale="dataset")
+    trained = network_of(["acc.watch"], field=field).eval()
+    inputs = {"acc.watch": Input("sensor", 3)}
+    restored = build_network(inputs, SMALL, field, segments=3, classes=4).eval()
+    restored.load_state_dict(trained.state_dict())
+    batch = batch_of(["acc.watch"])
+    assert torch.equal(restored(batch)[0], trained(batch)[0])
+
+
+def test_clips_do_not_influence_each_other_in_evaluation():
+    network = network_of(INPUTS).eval()
+    batch = batch_of(INPUTS, clips=3)
+    together = network(batch)[0]
+    alone = torch.cat([network({name: value[i : i + 1] for name, value in batch.items()})[0] for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_has_the_size_and_cost_measured_of_the_papers_network():
+    inputs = {"rgb": Input("video", 3), **{f"sensor{i}": Input("sensor", 3) for i in range(4)}}
+    with torch.device("meta"):
+        network = build_network(inputs, ModelOptions(), FieldOptions(image_size=224), segments=3, classes=37)
+        batch = {"rgb": torch.zeros(1, 3, 224, 224, 3, dtype=torch.uint8)}
+        for i in range(4):
+            batch |= {f"sensor{i}": torch.zeros(1, 3, 3, 100), f"sensor{i}.extremes": torch.zeros(1, 3, 2)}
+    assert round(parameters(network) / 1e6, 1) == 54.0
+    assert round(macs(network, batch) / 1e9, 1) == 30.5
+
+
+def test_learns_a_tiny_set_by_heart():
+    network = network_of(["depth", "items"], ModelOptions(width=0.25, hidden=32, dropout=0.0), segments=2)
+    batch, labels = batch_of(["depth", "items"], clips=8, segments=2), torch.arange(8) % 4
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(30):
+        loss = nn.functional.cross_entropy(network(batch)[0], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.02
