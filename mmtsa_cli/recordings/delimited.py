@@ -23,6 +23,7 @@ from mmtsa_cli.recordings.stamps import is_date_time
 _HEAD_BYTES = 1 << 16
 _SAMPLE_ROWS = 50
 _SHOWN_FAULTS = 5
+_BLOCK_ROWS = 10_000
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -41,7 +42,7 @@ class TextTable:
         None: runs of white space.
     decimal_comma : bool
     names : tuple of str or None
-        The header; None where there is none.
+        The header, "" for a column without name; None where there is none.
     width : int
         Number of columns.
     sample : tuple of tuple of str
@@ -64,7 +65,7 @@ class TextTable:
 
     def name(self, column: int) -> str:
         """Return how messages call a column (counted from 0)."""
-        return f"column {self.names[column]}" if self.names else f"column {column + 1}"
+        return f"column {(self.names and self.names[column]) or column + 1}"
 
     def is_text(self, column: int) -> bool:
         """Whether a column holds texts: none of its first cells is a number or empty."""
@@ -81,7 +82,7 @@ class TextTable:
         """
         try:
             with self._open() as stream:
-                numbers = self._load(stream, columns)
+                numbers = self._load(stream, columns, skip=self.skip)
         except (ValueError, IndexError):
             return self._numbers_slowly(columns)
         # The quick reader skips columns that were not chosen, and so does not see rows that are too long or too short.
@@ -96,12 +97,12 @@ class TextTable:
         line = next(itertools.islice(self._rows(), index, None), (index + self.skip + 1, []))[0]
         return f"{self.path}, row {line}"
 
-    def _load(self, stream: Any, columns: Sequence[int]) -> NDArray[np.float64]:
+    def _load(self, stream: Any, columns: Sequence[int], *, skip: int = 0) -> NDArray[np.float64]:
         return np.loadtxt(
             stream,
             delimiter=self.delimiter,
             comments="#",
-            skiprows=self.skip,
+            skiprows=skip,
             usecols=list(columns),
             quotechar='"',
             encoding=self.encoding,
@@ -127,10 +128,14 @@ class TextTable:
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield line number and cells of each row."""
+        return ((number, _cells(text, self.delimiter)) for number, text in self._lines())
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """Yield number and text of each line that is a row."""
         with self._text() as stream:
             for number, line in enumerate(stream, 1):
                 if number > self.skip and (text := line.split("#", 1)[0].strip(" \r\n")).strip():
-                    yield number, _cells(text, self.delimiter)
+                    yield number, text
 
     def _is_regular(self, rows: int) -> bool:
         if self.delimiter is None or self.content is not None or self.encoding.startswith("utf-16"):
@@ -142,22 +147,41 @@ class TextTable:
         return count == rows * (self.width - 1)
 
     def _numbers_slowly(self, columns: Sequence[int]) -> NDArray[np.float64]:
-        rows: list[list[float]] = []
-        faults: list[MmtsaError] = []
-        for line, cells in self._rows():
-            while len(cells) > self.width and not cells[-1]:
-                cells.pop()
+        """Read block by block, and cell by cell the blocks that hold something out of the ordinary."""
+        lines, faults = self._lines(), list[MmtsaError]()
+        blocks: list[NDArray[np.float64]] = []
+        while (block := list(itertools.islice(lines, _BLOCK_ROWS))) and len(faults) < _SHOWN_FAULTS:
+            blocks.append(self._block(block, columns, faults))
+        if faults:
+            raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+        return np.concatenate(blocks) if blocks else np.empty((0, len(columns)))
+
+    def _block(
+        self, block: list[tuple[int, str]], columns: Sequence[int], faults: list[MmtsaError]
+    ) -> NDArray[np.float64]:
+        texts = [text for _, text in block]
+        if self.delimiter is not None and all(text.count(self.delimiter) == self.width - 1 for text in texts):
             try:
-                if len(cells) != self.width:
-                    raise self._wrong_width(line, len(cells))
-                rows.append([self._number(cells[column], line, column) for column in columns])
+                return self._load([text.replace(",", ".") for text in texts] if self.decimal_comma else texts, columns)
+            except ValueError:
+                pass
+        rows = []
+        for line, text in block:
+            try:
+                rows.append(self._row(line, text, columns))
             except DataError as fault:
                 faults.append(fault)
                 if len(faults) == _SHOWN_FAULTS:
                     break
-        if faults:
-            raise faults[0] if len(faults) == 1 else ManyErrors(faults)
         return np.asarray(rows, dtype=np.float64).reshape(len(rows), len(columns))
+
+    def _row(self, line: int, text: str, columns: Sequence[int]) -> list[float]:
+        cells = _cells(text, self.delimiter)
+        while len(cells) > self.width and not cells[-1]:
+            cells.pop()
+        if len(cells) != self.width:
+            raise self._wrong_width(line, len(cells))
+        return [self._number(cells[column], line, column) for column in columns]
 
     def _wrong_width(self, line: int, found: int) -> DataError:
         return DataError(
@@ -260,7 +284,7 @@ def _table(path: Path, lines: list[str], encoding: str, content: str | None) -> 
         encoding=encoding,
         delimiter=delimiter,
         decimal_comma=comma,
-        names=names and tuple(name.strip() or str(i + 1) for i, name in enumerate(names[:width])),
+        names=names and tuple(names[:width]),
         width=width,
         sample=tuple(sample),
         skip=first - 1,

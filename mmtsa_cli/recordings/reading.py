@@ -91,7 +91,7 @@ def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> RawSe
     if len(values) < 2:
         rows = "one row" if len(values) else "no rows"
         raise DataError(rows, where=str(path), expected="a series of at least two samples")
-    channels = tuple(table.names[axis] if table.names else f"c{axis + 1}" for axis in axes)
+    channels = tuple((table.names and table.names[axis]) or f"c{axis + 1}" for axis in axes)
     if stamps is None:
         rate = float(spec.rate or 0)
         return RawSeries(np.arange(len(values)) / rate, values, channels, rate, "relative", table.place)
@@ -171,6 +171,9 @@ def _axes(table: Table, spec: ModalitySpec, time: int | None) -> list[int]:
     if spec.columns is not None:
         return [_column(table, column, "columns") for column in spec.columns]
     timelike = {index for index, name in enumerate(table.names or ()) if is_time_name(name)} | {time}
+    if table.names and not table.names[0]:
+        # The numbers of rows that pandas and R write before the first column.
+        timelike.add(0)
     axes = [column for column in range(table.width) if column not in timelike and not table.is_text(column)]
     if not axes:
         raise DataError("no column of numbers besides time", where=str(table.path), found=f"{table.width} columns")

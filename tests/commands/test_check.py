@@ -120,7 +120,7 @@ def test_warnings_alone_leave_exit_code_0(mmtsa, rec: Path) -> None:
         "warning: label sit: only subject 1 has it",
         "labels 'sit' and 'Sit': one activity in two spellings?",
         "walk_1.mp4: the whole file is rgb of rows 2, 6",
-        "recording sit_1: rgb 2.00 s, acc 1.02 s overlap for 1.02 s only",
+        "recording sit_1: acc 1.02 s, rgb 2.00 s overlap for 1.02 s only",
         "walk_1.csv: 50.0 Hz by its timestamps, dataset.yaml says 25; correct the rate",
     ):
         assert phrase in outcome.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -129,6 +130,32 @@ def test_columns_by_name_and_number_and_texts_beside_them(tmp_path: Path) -> Non
     assert "no column yy" in text
     assert "did you mean y?" in text
     assert "found 4 columns: x, y, timestamp, label" in refused(path, ModalitySpec("sensor", columns=(5,)))
+
+
+def test_row_numbers_of_pandas_are_no_axis(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ",time,x\n0,0.00,5\n1,0.02,6\n")
+    assert read_series(path, TIMED).channels == ("x",)
+
+
+def test_missing_values_deep_in_a_file_and_the_row_after_them(tmp_path: Path) -> None:
+    rows = [f"{i / 100:.2f},{i}" for i in range(25_000)]
+    rows[21_000] = "210.00,"
+    path = write(tmp_path / "a.csv", "time,x\n" + "\n".join(rows))
+    np.testing.assert_allclose(read_series(path, TIMED).values[:, 0], np.arange(25_000))
+    rows[23_000] = "230.00,oops"
+    assert "row 23002, column x: not a number, found 'oops'" in refused(write(path, "time,x\n" + "\n".join(rows)))
+
+
+def test_a_small_file_needs_numpy_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "time,x\n0,1\n0.1,2\n")
+    script = (
+        "import sys; from pathlib import Path; from mmtsa_cli.recordings.reading import read_series; "
+        "from mmtsa_cli.recordings.index import ModalitySpec; "
+        f"read_series(Path({str(path)!r}), ModalitySpec('sensor')); "
+        "sys.exit(','.join({'pandas', 'scipy', 'torch', 'av', 'cv2', 'joblib'} & set(sys.modules)) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
