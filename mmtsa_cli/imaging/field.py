@@ -110,7 +110,7 @@ def rescale(
     """
     low, high = low[..., None], high[..., None]
     spread = high - low
-    flat = spread <= noise_floor * (abs(low) + abs(high))
+    flat = is_flat(low, high, noise_floor=noise_floor)
     # Flat axes are divided by something above zero, and replaced.
     safe = spread * ~flat + flat
     if range == "signed":
@@ -118,6 +118,11 @@ def rescale(
     else:
         scaled = ((values - low) / safe).clip(0.0, 1.0)
     return scaled + (_MID_GREY - scaled) * flat
+
+
+def is_flat(low: Numbers, high: Numbers, *, noise_floor: float = NOISE_FLOOR) -> Numbers:
+    """Say, per axis, whether its range is so small a part of `|low| + |high|` that it counts as constant."""
+    return high - low <= noise_floor * (abs(low) + abs(high))
 
 
 def gramian(scaled: Numbers, kind: Kind = "sum") -> Numbers:

@@ -49,7 +49,7 @@ class Table(Protocol):
         """Return "FILE, row R" of a sample."""
 
 
-def read_series(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> Series:
+def read_series(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, default_rate: float | None = None) -> Series:
     """Read what one sensor recorded, its times put in order and its gaps filled.
 
     Parameters
@@ -60,16 +60,19 @@ def read_series(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> Se
         Which columns, time column and variable; `rate` where the file has no timestamps.
     max_gap_s : float
         The longest gap, in seconds, that is filled by interpolation.
+    default_rate : float, optional
+        What is taken where the file has no timestamps and `spec` no rate; None: that is refused.
 
     Raises
     ------
     DataError, ManyErrors
         What is wrong with the file, with row and column; see `cleaning` for what is put right instead.
     """
-    return fill_gaps(read_raw(path, spec, max_gap_s=max_gap_s), max_gap_s=max_gap_s)
+    raw = read_raw(path, spec, max_gap_s=max_gap_s, default_rate=default_rate)
+    return fill_gaps(raw, max_gap_s=max_gap_s)
 
 
-def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> RawSeries:
+def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, default_rate: float | None = None) -> RawSeries:
     """Read a series with its times in order; gaps are neither filled nor refused (`cleaning.fill_gaps` does).
 
     Raises
@@ -80,7 +83,8 @@ def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> RawSe
     table = _open(path, spec)
     time = _time_column(table, spec)
     axes = _axes(table, spec, time)
-    if time is None and spec.rate is None:
+    rate = spec.rate or default_rate
+    if time is None and rate is None:
         raise DataError(
             "no column of timestamps and no rate",
             where=str(path),
@@ -93,8 +97,8 @@ def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5) -> RawSe
         raise DataError(rows, where=str(path), expected="a series of at least two samples")
     channels = tuple((table.names and table.names[axis]) or f"c{axis + 1}" for axis in axes)
     if stamps is None:
-        rate = float(spec.rate or 0)
-        return RawSeries(np.arange(len(values)) / rate, values, channels, rate, "relative", table.place)
+        steps = float(rate or 0)
+        return RawSeries(np.arange(len(values)) / steps, values, channels, steps, "relative", table.place)
     times, order, notes = in_order(stamps, max_gap_s=max_gap_s, place=table.place)
     rate = spec.rate or measured_rate(times, max_gap_s=max_gap_s)
     return RawSeries(

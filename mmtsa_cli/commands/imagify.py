@@ -1,0 +1,136 @@
+"""`mmtsa imagify`: sensor series to Gramian angular field images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Image to write, .png or .npy (the exact field); for recordings a directory.",
+)
+@click.option(
+    "--columns",
+    multiple=True,
+    help="Columns of a sensor, by number from 1 or by name: 1,2,3 or acc=x,y,z. Repeat it for several sensors.  "
+    "[default: all but time]",
+)
+@click.option("--channels", is_flag=True, help="One grey image an axis, named after it.")
+@click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Skip so many seconds of the series.")
+@click.option("--duration", type=options.positive(), help="Show so many seconds.  [default: to the end]")
+@click.option(
+    "--size",
+    type=click.IntRange(min=2),
+    help="Pixels at most: a longer series is averaged piecewise.  [default: one a sample]",
+)
+@click.option(
+    "--field",
+    type=click.Choice(["sum", "difference"]),
+    default="sum",
+    show_default=True,
+    help="cos(phi_i + phi_j), or sin(phi_i - phi_j).",
+)
+@click.option(
+    "--range",
+    "scaled_range",
+    type=click.Choice(["signed", "unit"]),
+    default="signed",
+    show_default=True,
+    help="Rescale to [-1, 1], which hides a series' sign, or to [0, 1].",
+)
+@click.option(
+    "--scale",
+    default="clip",
+    show_default=True,
+    help="Rescale by the extremes of the whole series (clip), of the part shown (window), or by LOW,HIGH.",
+)
+@click.option("--rate", type=options.positive(), help="Samples a second of a file without timestamps.  [default: 1]")
+@click.option(
+    "--max-gap",
+    type=options.positive(),
+    default=0.5,
+    show_default=True,
+    help="Longest gap, in seconds, that is filled by interpolation.",
+)
+@click.option("--max-memory", default="1GiB", show_default=True, help="What the fields of one image may take.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["png", "npy"]), help="[default: by the output's name, or png]"
+)
+@options.modalities
+@options.jobs
+@options.overwrite
+@options.json_output
+def command(
+    source: Path,
+    output: Path,
+    columns: tuple[str, ...],
+    channels: bool,
+    start: float,
+    duration: float | None,
+    size: int | None,
+    field: str,
+    scaled_range: str,
+    scale: str,
+    rate: float | None,
+    max_gap: float,
+    max_memory: str,
+    file_format: str | None,
+    modalities: tuple[str, ...] | None,
+    jobs: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    r"""Turn sensor series into Gramian angular field images.
+
+    Reads SOURCE: a file of series (CSV, TSV, .mat, .npy; - is standard input), or recordings with an index. Writes one
+    image a sensor: three axes are the red, green and blue of a PNG, one axis is a grey one; .npy holds the exact field,
+    (axes, n, n). Of a file with 6, 9, ... axes the first three become the image that was named, the next three the one
+    beside it, gaf-2.png. A file that exists is replaced. Of recordings, one image a sensor and clip.
+
+    \b
+    Examples:
+      mmtsa imagify imu.csv -o gaf.png
+      mmtsa imagify imu.csv -o gaf.png --columns acc=2,3,4 --columns gyro=5,6,7 --size 512
+    """
+    from mmtsa_cli.stages import imagify
+
+    wanted = imagify.ImagifyOptions(
+        columns=columns,
+        start_s=start,
+        duration_s=duration,
+        size=size,
+        field=field,  # type: ignore[arg-type]
+        range=scaled_range,  # type: ignore[arg-type]
+        scale=scale,
+        rate=rate,
+        max_gap_s=max_gap,
+        channels=channels,
+        max_memory=imagify.parse_memory(max_memory),
+        format=file_format,
+    )
+    with console.progress("imagify") as progress:
+        result = imagify.run(
+            source, output, options=wanted, modalities=modalities, jobs=jobs, overwrite=overwrite, progress=progress
+        )
+    if not result.fresh:
+        console.note(f"{output} already holds this result")
+    for warning in result.warnings:
+        console.warn(warning)
+    for note in result.notes:
+        console.note(note)
+    if as_json:
+        console.print_json(result.facts)
+    elif source.is_dir():
+        console.print_facts(f"Images {output}", result.facts)
+    else:
+        for image in result.images:
+            console.print_facts(image.path, {"pixels": f"{image.pixels} x {image.pixels}", "axes": image.axes})
