@@ -6,8 +6,9 @@ hand holds). Video shows gesture and prop, sensors feel gesture and tempo:
 - *video* is an unordered set of frames drawn from a clip without their times: sparse sampling as the network sees it.
   Every clip holds whole cycles of its gesture and shows the same poses, each once, whatever its tempo, so such a set
   says nothing of tempo. (An observer of neighbouring frames, or of frames at known times, could measure it: that is
-  another observation model. With one frame a segment, uneven cycles and a start anywhere in the cycle leave it little
-  to measure.)
+  another observation model. Uneven cycles and a start anywhere in the cycle hide it in part: trees that are given the
+  exact phases and times of one random frame in each of 3 segments name 53 % of the tempi rightly, chance being 50 %;
+  of 8 segments, 96 %; of the middles of 3 segments, 65 %, of 5, all.)
 - *sensors* are the series of accelerometers, gyroscope and orientation. They follow from the motion alone, so they say
   nothing of the prop.
 
