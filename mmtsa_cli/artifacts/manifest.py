@@ -9,7 +9,6 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +75,9 @@ def versions() -> dict[str, str]:
 
     Reads package metadata only; imports none of them.
     """
+    # Takes longer to import than all else here, and most commands that fail early never need it.
+    from importlib import metadata
+
     found = {"mmtsa": __version__, "python": platform.python_version(), "platform": sys.platform}
     for package in _TRACED_PACKAGES:
         try:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-import yaml
-
 from mmtsa_cli.errors import ManyErrors, MmtsaError, UsageError, did_you_mean
 
 T = TypeVar("T")
@@ -85,6 +83,8 @@ def read_yaml(path: Path) -> Source:
     UsageError
         The file is missing, no text, no YAML, or not a mapping; a key stands twice.
     """
+    import yaml
+
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -108,6 +108,8 @@ def read_yaml(path: Path) -> Source:
 
 
 def _note_lines(node: Any, prefix: Key, name: str, places: dict[Key, str]) -> None:
+    import yaml
+
     if not isinstance(node, yaml.MappingNode):
         return
     for key_node, value_node in node.value:
@@ -127,6 +129,8 @@ def override(source: Source, settings: Sequence[str]) -> Source:
     UsageError
         A setting without `=`, or whose value is no YAML.
     """
+    import yaml
+
     data = _deep_copy(source.data)
     places = dict(source.places)
     for setting in settings:
