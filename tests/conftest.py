@@ -44,3 +44,20 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real recordings: {root} is not there; set MMTSA_DATA")
     return root
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small synthetic recordings: 4 people, 14 activities, 2 sessions, clips of 4 s at 64 pixels."""
+    from mmtsa_cli.stages import synth
+
+    return synth.run(tmp_path_factory.mktemp("synthetic") / "rec", subjects=4, repeats=2, size=64, seconds=4.0).output
+
+
+@pytest.fixture(scope="session")
+def samples(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample store of the small synthetic recordings: every modality, 3 segments of 3 candidate frames."""
+    from mmtsa_cli.stages import sample
+
+    options = sample.CuttingOptions(segments=3, frames=3, window_s=1.0, short_side=64)
+    return sample.run(synthetic, tmp_path_factory.mktemp("store") / "samples", options=options).output

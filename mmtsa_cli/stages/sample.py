@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,8 @@ def _pack_all(
 ) -> Iterator[PackedClip]:
     """Yield the packed clips in the order of the index, a few ahead of the writer, so that memory stays small."""
     # A short clip that may be left out comes back as its error, not as an exception that would end the others.
-    tasks = ((dataset, recording, names, rates, options, skip_short) for recording in chosen)
+    about = replace(dataset, recordings=())
+    tasks = ((about, recording, names, rates, options, skip_short) for recording in chosen)
     for done, result in enumerate(_in_parallel(tasks, len(chosen), jobs), start=1):
         progress(done, len(chosen))
         if isinstance(result, PackedClip):

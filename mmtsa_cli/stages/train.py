@@ -109,12 +109,19 @@ def run(
         return TrainResult(output, False, dict(read_manifest(output).results))
     partial = _open_partial(output, manifest, resume, overwrite)
     facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
-    with _kept_for_resume(partial), _stop_on_signals() as asked:
+    with _stop_on_signals() as asked, _kept_for_resume(partial, asked):
         for number, fold in enumerate(folds.folds, start=1):
             reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
             facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked))
     finish(partial, output, dataclasses.replace(manifest, results=facts))
     return TrainResult(output, True, facts)
+
+
+def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:
+    """Return the whole recipe as YAML, defaults included."""
+    import yaml
+
+    return yaml.safe_dump(to_mapping(read_recipe(recipe, settings)), sort_keys=False, allow_unicode=True)
 
 
 def _recipe(recipe: str | None, settings: Sequence[str], modalities: Sequence[str] | None, seed: int | None) -> Recipe:
@@ -161,22 +168,27 @@ def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: boo
 
 
 @contextmanager
-def _kept_for_resume(partial: Path) -> Iterator[None]:
-    """Leave an interrupted training as it is, for `--resume`, and say so."""
+def _kept_for_resume(partial: Path, asked: _Asked) -> Iterator[None]:
+    """Leave an interrupted training as it is, for `--resume`, and say so; leave nothing where nothing was trained."""
     from mmtsa_cli.training.loop import TrainingStoppedError
 
     try:
         yield
     except TrainingStoppedError as stopped:
-        raise TrainingStoppedError(stopped.what, remedy=f"{partial} is kept, add --resume to go on") from None
-    except OSError as error:
+        error = TrainingStoppedError(stopped.what, remedy=f"{partial} is kept, add --resume to go on")
+        error.exit_code = 128 + (asked.signal or signal.SIGINT)
+        raise error from None
+    except OSError as fault:
         raise ArtifactError(
-            f"cannot be written: {error.strerror or error}",
-            where=str(error.filename or partial),
+            f"cannot be written: {fault.strerror or fault}",
+            where=str(fault.filename or partial),
             remedy="the last whole checkpoint is kept; mend it and add --resume",
-        ) from error
+        ) from fault
     finally:
-        release(partial)
+        if any(partial.glob("folds/*/last.safetensors")):
+            release(partial)
+        else:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _train_fold(
