@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    r"""Recognise what people are doing, from video and wearable sensors together.
+    """Recognise what people are doing, from video and wearable sensors together.
 
     Each command is one stage: it reads directories and writes one. From nothing at hand to an evaluated model:
 
@@ -66,7 +66,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
       mmtsa sample rec -o samples
       mmtsa train samples -o run
       mmtsa eval run samples -o eval
-    """
+    """  # noqa: D301 - click takes the real backspace
     ctx.obj = {"debug": debug}
 
 

@@ -147,7 +147,7 @@ def fingerprint(directory: Path) -> str:
 
 
 def fingerprint_files(directory: Path, names: Sequence[str]) -> str:
-    """Return `sha256:...` of some files of a directory that people write by hand; one that is missing counts as empty."""
+    """Return `sha256:...` of some files of a directory that people write by hand; a missing one counts as empty."""
     digest = hashlib.sha256()
     for name in names:
         path = directory / name

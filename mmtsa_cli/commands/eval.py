@@ -20,17 +20,17 @@ from mmtsa_cli.commands import console, options
 def command(
     run: Path, samples: Path, output: Path, protocol: str | None, seed: int, overwrite: bool, as_json: bool
 ) -> None:
-    r"""Evaluate a training RUN on the test clips of SAMPLES.
+    """Evaluate a training RUN on the test clips of SAMPLES.
 
-    Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1 of
-    each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv and
-    confusion.png. A run of several folds is reported fold by fold and pooled.
+    Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1
+    of each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv
+    and confusion.png. A run of several folds is reported fold by fold and pooled.
 
     \b
     Examples:
       mmtsa eval run samples -o eval
       mmtsa eval run samples -o eval --protocol split.yaml --json
-    """
+    """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import eval as evaluation
 
     with console.progress("predict") as progress:

@@ -62,7 +62,7 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Cut RECORDINGS into synchronous segments and pack them into a sample store.
+    """Cut RECORDINGS into synchronous segments and pack them into a sample store.
 
     Reads a directory with an index (from `mmtsa prepare`, `mmtsa synth`, or written by hand). Writes, per clip, a few
     candidate frames of each segment and every sensor's series whole, so that training draws anew in every epoch without
@@ -72,7 +72,7 @@ def command(
     Examples:
       mmtsa sample rec -o samples --modalities depth,acc,gyro
       mmtsa sample rec -o samples --segments 8 --window 1 --images
-    """
+    """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import sample
 
     cutting = sample.CuttingOptions(segments, frames, window, short_side, quality, max_gap)

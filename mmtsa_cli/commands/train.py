@@ -36,17 +36,17 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Train MMTSA on SAMPLES, one network a fold of the protocol.
+    """Train MMTSA on SAMPLES, one network a fold of the protocol.
 
     Reads a sample store (from `mmtsa sample`); without one, synthetic recordings, made once in the user's cache. Writes
-    per fold the best and the last weights (safetensors), the log, the curves and what makes the weights a model again. An
-    interrupted training stays as OUTPUT.partial, and --resume goes on with it to the same result.
+    per fold the best and the last weights (safetensors), the log, the curves and what makes the weights a model again.
+    An interrupted training stays as OUTPUT.partial, and --resume goes on with it to the same result.
 
     \b
     Examples:
       mmtsa train samples -o run --recipe utd-mhad
       mmtsa train samples -o run --protocol leave-one-subject-out --set training.epochs=20
-    """
+    """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import defaults, train
 
     if show_recipe:

@@ -25,8 +25,8 @@ from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.models.network import Input, ModelOptions, SegmentNetwork, build_network
 from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
-from mmtsa_cli.training.loop import Run, Work, train
 from mmtsa_cli.training.checkpoint import TrainingState
+from mmtsa_cli.training.loop import Run, Work, train
 from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device
 
 Progress = Callable[[int, int], None]
@@ -93,7 +93,7 @@ class Mmtsa:
         network = build_network(
             self.inputs, options.model, options.imaging, segments=segments, classes=len(self.classes)
         )
-        self.network: SegmentNetwork = network.to(self.device, memory_format=torch.channels_last)
+        self.network: SegmentNetwork = network.to(self.device).to(memory_format=torch.channels_last)
 
     @classmethod
     def for_samples(cls, options: MmtsaOptions, samples: Samples, *, seed: int = 0) -> Mmtsa:
