@@ -82,13 +82,14 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
     final = final.absolute()
     partial = partial_path(final)
     with _writable(final):
-        final.absolute().parent.mkdir(parents=True, exist_ok=True)
+        final.parent.mkdir(parents=True, exist_ok=True)
         discard_stale(partial)
+        check_ours(_replaced_path(final))
         partial.mkdir()
-        claim(partial)
-        write_manifest(partial, manifest)
     try:
         with _writable(final):
+            claim(partial)
+            write_manifest(partial, manifest)
             yield partial
             finish(partial, final, _with_results(manifest, results))
     except BaseException:
@@ -100,7 +101,7 @@ def finish(partial: Path, final: Path, manifest: Manifest) -> None:
     """Add the manifest to a directory that is whole, and give it its final name."""
     write_manifest(partial, manifest)
     (partial / _LOCK).unlink(missing_ok=True)
-    replaced = final.with_name(final.name + ".replaced")
+    replaced = _replaced_path(final)
     if final.is_dir():
         shutil.rmtree(replaced, ignore_errors=True)
         final.rename(replaced)
@@ -138,10 +139,32 @@ def discard_stale(partial: Path) -> None:
     ------
     ArtifactError
         The stage has not died: its process is alive.
+    UsageError
+        What stands there is no stage's.
     """
+    check_ours(partial)
     if partial.is_dir():
         claim(partial)
         shutil.rmtree(partial)
+
+
+def check_ours(beside: Path) -> None:
+    """Refuse to touch something in the place where a directory is written or put aside, unless a stage left it there.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not beside.exists() and not beside.is_symlink():
+        return
+    ours = not beside.is_symlink() and beside.is_dir()
+    if ours and (any((beside / name).is_file() for name in (FILE_NAME, _LOCK)) or not any(beside.iterdir())):
+        return
+    raise UsageError(
+        "exists and was not made by mmtsa, left as it is",
+        where=str(beside),
+        remedy="this name is needed while the result is written: name another --output",
+    )
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -156,6 +179,11 @@ def replace_file(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _replaced_path(final: Path) -> Path:
+    """Return where an older result stands while the new one takes its name."""
+    return final.with_name(final.name + ".replaced")
 
 
 def _with_results(manifest: Manifest, results: dict | None) -> Manifest:

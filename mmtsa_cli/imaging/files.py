@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,4 +82,6 @@ def _writable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ArtifactError(f"cannot be written: {reason}", where=str(path), remedy="name another place") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "nothing was kept; free some space or name another place" if full else "name another place"
+        raise ArtifactError(f"cannot be written: {reason}", where=str(path), remedy=remedy) from error

@@ -58,7 +58,7 @@ class FieldImages(nn.Module):
         Returns
         -------
         (B, N, C or 2 C, K, K) float32 tensor, in [-1, 1]
-            Of `image_size` x `image_size` pixels where that is set.
+            Of `image_size` x `image_size` pixels where that is set: enlarged as images, made smaller as series.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class FieldImages(nn.Module):
             Scale "clip" without `low` and `high`.
         """
         # float32 whatever autocast says: bfloat16 would leave 8 bits of a window's samples.
-        windows = windows.float()
+        windows = self._shortened(windows.float())
         lowest, highest = self._bounds_of(windows, low, high)
         scaled = rescale(windows, lowest, highest, range=self.options.range, noise_floor=self.options.noise_floor)
         images = [gramian(scaled, kind) for kind in self.options.kinds]
@@ -82,13 +82,20 @@ class FieldImages(nn.Module):
             raise ValueError("scale clip needs the extremes of every clip")
         return low.float().reshape(-1, 1, self.axes), high.float().reshape(-1, 1, self.axes)
 
+    def _shortened(self, windows: Tensor) -> Tensor:
+        """Average a window down to the image's size (piecewise aggregate approximation): fewer fields to compute."""
+        size = self.options.image_size
+        if size is None or size >= windows.shape[-1]:
+            return windows
+        means = nn.functional.adaptive_avg_pool1d(windows.flatten(0, 1), size)
+        return means.reshape(*windows.shape[:-1], size)
+
     def _resized(self, images: Tensor) -> Tensor:
         size = self.options.image_size
         if size is None or size == images.shape[-1]:
             return images
-        shrinks = size < images.shape[-1]
         resized = nn.functional.interpolate(
-            images.flatten(0, 1), size=(size, size), mode="bilinear", align_corners=False, antialias=shrinks
+            images.flatten(0, 1), size=(size, size), mode="bilinear", align_corners=False
         )
         return resized.reshape(*images.shape[:2], *resized.shape[1:])
 

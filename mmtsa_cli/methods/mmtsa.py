@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,8 @@ class Mmtsa:
             Weights of another network.
         """
         inputs = {name: Input(**value) for name, value in model["inputs"].items()}
+        # What the backbone started from is in the weights: it is not looked for again.
+        options = replace(options, model=replace(options.model, weights=None))
         method = cls(options, inputs=inputs, classes=model["classes"], segments=model["segments"])
         try:
             method.network.load_state_dict(dict(weights))
@@ -197,12 +199,18 @@ class Mmtsa:
             order, share = _mixup_partner(len(labels), options.mixup, generator)
             tensors = {name: _mix(tensor, order, share) for name, tensor in tensors.items()}
             mixed = labels[order]
-        logits, _ = network(tensors)
-        logits = logits.float()
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
-        if share < 1:
-            other = nn.functional.cross_entropy(logits, mixed, label_smoothing=options.label_smoothing)
-            loss = share * loss + (1 - share) * other
+        logits, _, own = self.network.forward_auxiliary(tensors)
+
+        def cross_entropy(scores: Tensor) -> Tensor:
+            first = nn.functional.cross_entropy(scores.float(), labels, label_smoothing=options.label_smoothing)
+            if share == 1:
+                return first
+            other = nn.functional.cross_entropy(scores.float(), mixed, label_smoothing=options.label_smoothing)
+            return share * first + (1 - share) * other
+
+        loss = cross_entropy(logits)
+        for scores in own:
+            loss = loss + self.options.model.auxiliary * cross_entropy(scores)
         right = int((logits.argmax(dim=1) == labels).sum())
         return loss, right, len(labels)
 
@@ -216,9 +224,10 @@ class Mmtsa:
 def _input(samples: Samples, name: str, options: MmtsaOptions) -> Input:
     stored = samples.store.header.modalities[name]
     if stored.kind == "video":
-        return Input("video", len(stored.channels))
+        return Input("video", len(stored.channels), size=samples.options.frame_size)
     low_high = samples.quantiles(name, options.imaging.quantile)
-    return Input("sensor", len(stored.channels), tuple(map(tuple, low_high.tolist())))
+    bounds = tuple(map(tuple, low_high.tolist()))
+    return Input("sensor", len(stored.channels), bounds, size=samples.window_samples(name))
 
 
 class _BatchPlan:

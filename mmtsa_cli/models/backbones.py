@@ -1,4 +1,4 @@
-"""Backbones by name: BN-Inception, and every classification model of torchvision without its classifier."""
+"""Backbones by name: BN-Inception, a small residual network, and torchvision's models without their classifiers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmtsa_cli.errors import UsageError, did_you_mean
 from mmtsa_cli.models.bn_inception import bn_inception
+from mmtsa_cli.models.residual import ResNet10
 from mmtsa_cli.models.weights import load_tensors, place_tensors
 
 # Outputs that only help training on ImageNet; they are not built, and their weights are passed over.
@@ -28,7 +29,7 @@ def create_backbone(
     Parameters
     ----------
     name : str
-        `bn_inception`, or a classification model of torchvision (`resnet18`).
+        `bn_inception`, `resnet10`, or a classification model of torchvision (`resnet18`).
     in_channels : int
         C.
     colour : bool
@@ -40,7 +41,7 @@ def create_backbone(
     weights_sha256 : str, optional
         What the file must hash to; needed for a URL.
     width : float
-        Multiplies the channels of `bn_inception`; 1 for all others.
+        Multiplies the channels of `bn_inception` and `resnet10`; 1 for all others.
     image_size : int, optional
         Images will be that high and wide: checked here, so that a model that cannot take them is refused early.
 
@@ -56,6 +57,8 @@ def create_backbone(
     if name == "bn_inception":
         inception = bn_inception(in_channels, width)
         module, features, dropped = inception, inception.features, ("last_linear",)
+    elif name == "resnet10":
+        module, features, dropped = _small_residual(in_channels, width)
     else:
         module, features, dropped = _torchvision(name, in_channels, width)
     if weights:
@@ -70,16 +73,21 @@ def create_backbone(
     return module, features
 
 
+def _small_residual(in_channels: int, width: float) -> tuple[nn.Module, int, tuple[str, ...]]:
+    module = ResNet10(in_channels, width)
+    return module, module.features, ()
+
+
 def _torchvision(name: str, in_channels: int, width: float) -> tuple[nn.Module, int, tuple[str, ...]]:
     """Return a model of torchvision without its classifier, its features, and the names of what it lost."""
     from torchvision import models
 
     names = models.list_models(module=models)
     if name not in names:
-        remedy = did_you_mean(name, ["bn_inception", *names])
+        remedy = did_you_mean(name, ["bn_inception", "resnet10", *names])
         raise UsageError(f"no backbone {name!r}", where="model.backbone", remedy=remedy)
     if width != 1.0:
-        remedy = "only bn_inception has other widths"
+        remedy = "only bn_inception and resnet10 have other widths"
         raise UsageError(f"{name} has one width", where="model.width", found=f"{width:g}", remedy=remedy)
     auxiliary = _AUXILIARY.get(name, ())
     arguments = {"aux_logits": False, "init_weights": True} if auxiliary else {}

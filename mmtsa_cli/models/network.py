@@ -24,8 +24,8 @@ from mmtsa_cli.models.inputs import convention_of
 class ModelOptions:
     """What the network is. The defaults are the paper's where it says them."""
 
-    backbone: str = option("bn_inception", "bn_inception, or a classification model of torchvision (resnet18)")
-    width: float = option(1.0, "multiplies the channels of bn_inception", above=0, high=4)
+    backbone: str = option("bn_inception", "bn_inception, resnet10, or a classification model of torchvision")
+    width: float = option(1.0, "multiplies the channels of bn_inception and resnet10", above=0, high=4)
     weights: str | None = option(None, "path or URL of the backbone's weights; null: from scratch")
     weights_sha256: str | None = option(None, "what the file of weights must hash to; needed for a URL")
     hidden: int = option(512, "width of the first fully connected layer", low=1)
@@ -35,6 +35,7 @@ class ModelOptions:
     modality_dropout: float = option(
         0.0, "chance that a training clip lacks a modality; one always stays", low=0, high=0.9
     )
+    auxiliary: float = option(0.0, "weight of each modality's own loss beside that of the fused ones; 0: none", low=0)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class SegmentNetwork(nn.Module):
         (B, N, D) to (B, D) and weights (B, N), D the sum of D_m.
     classifier : nn.Module
         (B, D) to (B, classes).
+    auxiliary : mapping of str to nn.Module
+        Per modality a classifier of its own features alone, averaged over segments, or none at all. A modality that the
+        fused classifier could do without still learns by it; in evaluation it is not used.
     modality_dropout : float
         Chance, in training, that all features of a modality of a clip are zero. One modality always stays; those that
         stay are scaled up, so that the sum keeps its size.
@@ -81,6 +85,7 @@ class SegmentNetwork(nn.Module):
         fusion: nn.Module,
         classifier: nn.Module,
         *,
+        auxiliary: Mapping[str, nn.Module] | None = None,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -88,6 +93,7 @@ class SegmentNetwork(nn.Module):
         self.encoders = nn.ModuleDict({_key(name): encoder for name, encoder in encoders.items()})
         self.fusion = fusion
         self.classifier = classifier
+        self.auxiliary = nn.ModuleDict({_key(name): head for name, head in (auxiliary or {}).items()})
         self.modality_dropout = modality_dropout
 
     def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -116,6 +122,16 @@ class SegmentNetwork(nn.Module):
 
     def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the fused features, (B, D), that the classifier gets, and the attention, (B, N)."""
+        return self._fused(self._features(inputs))
+
+    def forward_auxiliary(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return what `forward` does, and the logits, (B, classes), of each modality's own classifier."""
+        features = self._features(inputs)
+        fused, attention = self._fused(features)
+        means = {_key(name): feature.mean(dim=1) for name, feature in zip(self.modalities, features, strict=True)}
+        return self.classifier(fused), attention, [head(means[key]) for key, head in self.auxiliary.items()]
+
+    def _features(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         missing = [name for name in self.modalities if name not in inputs]
         if missing:
             raise DataError(
@@ -123,7 +139,9 @@ class SegmentNetwork(nn.Module):
                 expected=", ".join(self.modalities),
                 found=", ".join(inputs) or "nothing",
             )
-        features = [self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes")) for name in self.modalities]
+        return [self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes")) for name in self.modalities]
+
+    def _fused(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         return self.fusion(torch.cat(self._drop(features), dim=-1))
 
     def _drop(self, features: list[Tensor]) -> list[Tensor]:
@@ -171,7 +189,14 @@ def build_network(
     if options.fusion == "attention":
         fusion = AdditiveAttention(features, segments=segments if options.position_embedding else None)
     classifier = Classifier(features, hidden=options.hidden, classes=classes, dropout=options.dropout)
-    return SegmentNetwork(encoders, fusion, classifier, modality_dropout=options.modality_dropout)
+    auxiliary = {}
+    if options.auxiliary:
+        auxiliary = {name: _own_classifier(e.features, classes, options.dropout) for name, e in encoders.items()}
+    return SegmentNetwork(encoders, fusion, classifier, auxiliary=auxiliary, modality_dropout=options.modality_dropout)
+
+
+def _own_classifier(features: int, classes: int, dropout: float) -> nn.Module:
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(features, classes))
 
 
 def _encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:

@@ -155,20 +155,29 @@ def _time_column(table: Table, spec: ModalitySpec) -> int | None:
 
 def _looks_like_time(numbers: NDArray[np.float64]) -> bool:
     """Whether numbers increase strictly, by nearly equal steps: an axis of a sensor hardly ever does."""
-    steps = np.diff(numbers)
+    steps = np.diff(numbers[np.isfinite(numbers)])
     return len(steps) > 1 and bool(np.all(steps > 0)) and float(steps.max()) <= 10 * float(np.median(steps))
 
 
 def _first_cells(table: Table, column: int) -> list[Any]:
-    """Return the first cells of a column: numbers where all are numbers, else texts."""
+    """Return the first cells of a column: texts where the first one is a text, else numbers, NaN for what is none.
+
+    A text among numbers is told, with its row, where the whole column is read.
+    """
     sample = getattr(table, "sample", None)
     if sample is None:
         return [float(value) for value in table.numbers([column])[:_ROWS_LOOKED_AT, 0]]
     cells = [row[column] for row in sample if column < len(row)]
+    numbers = [_number(cell) for cell in cells]
+    known = [number for number in numbers if number is not None]
+    return cells if len(known) < len(cells) / 2 else [np.nan if number is None else number for number in numbers]
+
+
+def _number(cell: str) -> float | None:
     try:
-        return [float(cell.replace(",", ".")) for cell in cells]
+        return float(cell.replace(",", "."))
     except ValueError:
-        return cells
+        return None
 
 
 def _axes(table: Table, spec: ModalitySpec, time: int | None) -> list[int]:

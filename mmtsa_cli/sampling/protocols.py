@@ -273,7 +273,8 @@ def _prove(fold: Fold, clips: Columns, place: str) -> None:
             DataError(
                 f"label {', '.join(sorted(unseen)[:3])} in the test part of fold {fold.name} that training never saw",
                 where=place,
-                remedy="leave it out with `mmtsa sample --exclude-labels`, or use another protocol",
+                remedy=f"leave it out with `mmtsa sample --exclude-labels {','.join(sorted(unseen))}`, "
+                "or use another protocol",
             )
         )
     if errors:

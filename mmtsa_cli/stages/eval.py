@@ -101,7 +101,7 @@ def _plan(
     """Return which clips each fold's model is tested on."""
     positions = {clip["id"]: number for number, clip in enumerate(store.clips)}
     if protocol is None:
-        return [(model, _own_test(model, positions)) for model in models]
+        return [(model, _own_test(model, positions, store)) for model in models]
     folds = resolve(protocol, store.clips, published=store.header.protocols, default=store.header.protocol).folds
     if len(models) != 1 or len(folds) != 1:
         by_name = {model["fold"]: model for model in models}
@@ -117,7 +117,7 @@ def _plan(
     return [(models[0], _unseen(models[0], folds[0].test, store, protocol))]
 
 
-def _own_test(model: Mapping[str, Any], positions: Mapping[str, int]) -> tuple[int, ...]:
+def _own_test(model: Mapping[str, Any], positions: Mapping[str, int], store: Store) -> tuple[int, ...]:
     missing = [clip for clip in model["clips"]["test"] if clip not in positions]
     if missing:
         raise DataError(
@@ -125,7 +125,9 @@ def _own_test(model: Mapping[str, Any], positions: Mapping[str, int]) -> tuple[i
             where=", ".join(missing[:3]),
             remedy="give the samples that the run was trained on, or name a --protocol for these",
         )
-    return tuple(positions[clip] for clip in model["clips"]["test"])
+    test = tuple(positions[clip] for clip in model["clips"]["test"])
+    _check_labels(model, test, store, str(store.directory))
+    return test
 
 
 def _unseen(model: Mapping[str, Any], test: Sequence[int], store: Store, protocol: str) -> tuple[int, ...]:
@@ -137,14 +139,23 @@ def _unseen(model: Mapping[str, Any], test: Sequence[int], store: Store, protoco
             where=f"--protocol {protocol}, {', '.join(both[:3])}",
             remedy="a test on what was trained on says nothing: train with this protocol",
         )
+    _check_labels(model, test, store, f"--protocol {protocol}")
+    return tuple(test)
+
+
+def _check_labels(model: Mapping[str, Any], test: Sequence[int], store: Store, where: str) -> None:
     unknown = {store.clips[i]["label"] for i in test} - set(model["classes"])
     if unknown:
         raise DataError(
             f"label {', '.join(sorted(unknown)[:3])} in the test part that training never saw",
-            where=f"--protocol {protocol}",
-            remedy="train with this protocol, or leave the label out of its test part",
+            where=where,
+            expected=_some(model["classes"]),
+            remedy="train with these samples and this protocol, or leave the label out of the test part",
         )
-    return tuple(test)
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" or {len(names) - most} more" if len(names) > most else "")
 
 
 def _predict(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmtsa_cli.artifacts.directory import check_output, claim, finish, partial_path, release
+from mmtsa_cli.artifacts.directory import check_output, check_ours, claim, finish, partial_path, release
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.errors import ArtifactError, UsageError
@@ -139,7 +139,8 @@ def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: boo
     """Return the directory to train in: a new one, or the one of a training that was interrupted."""
     output = output.absolute()
     partial = partial_path(output)
-    if partial.is_dir() and not resume and not overwrite and any(partial.glob("folds/*/last.safetensors")):
+    check_ours(partial)
+    if partial.is_dir() and not resume and not overwrite and _has_checkpoint(partial):
         raise UsageError(
             "an unfinished training is there",
             where=str(partial),
@@ -160,11 +161,17 @@ def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: boo
         shutil.rmtree(partial)
     try:
         partial.mkdir(parents=True)
+        claim(partial)
+        write_manifest(partial, manifest)
     except OSError as error:
-        raise ArtifactError(f"cannot be written: {error.strerror}", where=str(partial)) from None
-    claim(partial)
-    write_manifest(partial, manifest)
+        shutil.rmtree(partial, ignore_errors=True)
+        remedy = "nothing was kept; free some space or name another place"
+        raise ArtifactError(f"cannot be written: {error.strerror}", where=str(output), remedy=remedy) from None
     return partial
+
+
+def _has_checkpoint(partial: Path) -> bool:
+    return any(partial.glob("folds/*/last.safetensors"))
 
 
 @contextmanager
@@ -179,13 +186,15 @@ def _kept_for_resume(partial: Path, asked: _Asked) -> Iterator[None]:
         error.exit_code = 128 + (asked.signal or signal.SIGINT)
         raise error from None
     except OSError as fault:
+        kept = "the last whole checkpoint is kept: free some space and add --resume to go on"
+        nothing = "nothing was kept; free some space or name another place"
         raise ArtifactError(
             f"cannot be written: {fault.strerror or fault}",
             where=str(fault.filename or partial),
-            remedy="the last whole checkpoint is kept; mend it and add --resume",
+            remedy=kept if _has_checkpoint(partial) else nothing,
         ) from fault
     finally:
-        if any(partial.glob("folds/*/last.safetensors")):
+        if _has_checkpoint(partial):
             release(partial)
         else:
             shutil.rmtree(partial, ignore_errors=True)
