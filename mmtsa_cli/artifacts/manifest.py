@@ -88,10 +88,12 @@ def versions() -> dict[str, str]:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write `manifest` into `directory`, with the versions of now."""
+    """Write `manifest` into `directory`, with the versions of now; an older one stays until the new one is whole."""
     complete = dataclasses.replace(manifest, versions=versions())
     text = json.dumps(dataclasses.asdict(complete), indent=2, ensure_ascii=False) + "\n"
-    (directory / FILE_NAME).write_text(text, encoding="utf-8")
+    temporary = directory / f".{FILE_NAME}.partial"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(directory / FILE_NAME)
 
 
 def read_manifest(directory: Path, *, stage: str | None = None) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmtsa_cli.errors import DataError, MmtsaError
 from mmtsa_cli.recordings.cleaning import RawSeries, fill_gaps, part
-from mmtsa_cli.recordings.index import Dataset, Recording
+from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording
 from mmtsa_cli.recordings.reading import first_stamp, read_raw
 from mmtsa_cli.recordings.series import Series, shift
 from mmtsa_cli.recordings.video import Video, open_video
@@ -75,6 +75,7 @@ def open_clip(dataset: Dataset, recording: Recording, modalities: Sequence[str],
         A file that cannot be used, a modality that was not recorded, or modalities whose times do not overlap.
     """
     _check_recorded(recording, modalities)
+    check_files(recording, modalities)
     raws = _read_sensors(dataset, recording, modalities, max_gap_s)
     shifts = _shifts(dataset, recording, raws)
     spans: dict[str, Span] = {}
@@ -98,6 +99,23 @@ def open_clip(dataset: Dataset, recording: Recording, modalities: Sequence[str],
             notes.append(f"{name}: {video.info.fault}")
     spans = {name: (first - start, last - start) for name, (first, last) in spans.items()}
     return Clip(series, videos, 0.0, end - start, notes, spans)
+
+
+def check_files(recording: Recording, modalities: Sequence[str]) -> None:
+    """Raise an error that names row and column of the index where a file of a recording is not there.
+
+    Raises
+    ------
+    DataError
+    """
+    for name in modalities:
+        path = recording.paths[name]
+        if not path.exists():
+            raise DataError(
+                f"no such file: {path}",
+                where=f"{INDEX_NAME}, row {recording.row}, column {name}",
+                remedy="correct the path or empty the cell",
+            )
 
 
 def _check_recorded(recording: Recording, modalities: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
-from mmtsa_cli.recordings.stamps import is_date_time
+from mmtsa_cli.recordings.stamps import is_date_time, is_time_name
 
 _HEAD_BYTES = 1 << 16
 _SAMPLE_ROWS = 50
@@ -326,7 +326,9 @@ def _has_decimal_comma(rows: list[tuple[str, ...]]) -> bool:
 
 
 def _is_header(rows: list[tuple[str, ...]], comma: bool) -> bool:
-    """Whether the first row has only texts, and a column that turns into numbers below."""
+    """Whether the first row has only texts, and a column that turns into numbers below; "time" is never a value."""
+    if any(is_time_name(cell) for cell in rows[0]):
+        return True
     if any(_is_number(cell, comma) or is_date_time(cell) for cell in rows[0]):
         return False
     if all(cell.lower() in _MISSING for cell in rows[0]):

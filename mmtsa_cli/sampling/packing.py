@@ -91,24 +91,48 @@ def pack_clip(
     DataError
         A file that cannot be used, or a clip shorter than the window.
     """
-    clip = open_clip(dataset, recording, modalities, max_gap_s=options.max_gap_s)
+    with open_clip(dataset, recording, modalities, max_gap_s=options.max_gap_s) as clip:
+        return _pack(clip, dataset, recording, modalities, rates, options)
+
+
+def _pack(
+    clip: Clip,
+    dataset: Dataset,
+    recording: Recording,
+    modalities: Sequence[str],
+    rates: Mapping[str, float],
+    options: CuttingOptions,
+) -> PackedClip:
     duration = clip.end_s - clip.start_s
     sensors = [m for m in modalities if dataset.modalities[m].kind == "sensor"]
     if sensors and duration < options.window_s:
-        raise DataError(
-            "shorter than the window",
-            where=f"{recording.id} ({recording.paths[sensors[0]]})",
-            expected=f"at least {options.window_s:g} s",
-            found=f"{duration:.3g} s",
-            remedy=f"give --window {np.floor(duration * 100) / 100:g} or less, or --skip-short to leave such clips out",
-        )
+        raise _too_short(recording, clip, duration, options)
     frames = {name: _candidate_frames(clip, name, options) for name in clip.videos}
     grey = {name: video.info.grey for name, video in clip.videos.items()}
     series = {name: _uniform(clip, name, rates[name], duration) for name in sensors}
     channels = {name: clip.series[name].channels for name in sensors}
     columns = {"id": recording.id, "label": recording.label, "duration_s": f"{duration:.6f}"}
     extra = {key: value for key, value in recording.columns.items() if key not in columns}
-    return PackedClip({**columns, **extra}, frames, series, channels, grey, tuple(clip.notes))
+    notes = (*clip.notes, *(note for name in sensors for note in _constant(name, series[name], channels[name])))
+    return PackedClip({**columns, **extra}, frames, series, channels, grey, notes)
+
+
+def _too_short(recording: Recording, clip: Clip, duration: float, options: CuttingOptions) -> DataError:
+    fits = np.floor(duration * 100) / 100
+    each = ", ".join(f"{name} {end - start:.3g} s" for name, (start, end) in clip.spans.items())
+    return DataError(
+        "shorter than the window",
+        where=f"recording {recording.id}",
+        expected=f"at least {options.window_s:g} s",
+        found=f"{duration:.3g} s" + (f" ({each})" if len(clip.spans) > 1 else ""),
+        remedy=f"give {f'--window {fits:g} or less, or ' if fits > 0 else ''}--skip-short to leave such clips out",
+    )
+
+
+def _constant(name: str, values: NDArray[np.float32], channels: tuple[str, ...]) -> list[str]:
+    """Return what there is to say of axes without contrast: a sensor that was off, or is broken."""
+    flat = [channel for channel, axis in zip(channels, values.T, strict=True) if axis.min() == axis.max()]
+    return [f"{name}: {', '.join(flat)} constant, mid-grey as an image"] if flat else []
 
 
 def _uniform(clip: Clip, name: str, rate: float, duration: float) -> NDArray[np.float32]:
@@ -173,7 +197,15 @@ class StoreWriter:
         self._stack.close()
 
     def append(self, clip: PackedClip) -> None:
-        """Append one clip to every file."""
+        """Append one clip to every file.
+
+        Raises
+        ------
+        DataError
+            Its sensors have other axes than those of the clips before.
+        """
+        for name, axes in clip.channels.items():
+            self._check_axes(name, axes, clip.columns["id"])
         number = len(self._clips)
         self._clips.append(clip.columns)
         for name, frames in clip.frames.items():
@@ -186,6 +218,18 @@ class StoreWriter:
             self._files[name].write(np.ascontiguousarray(values, "<f4").tobytes())
             self._bounds[name].append(self._bounds[name][-1] + len(values))
             self._extremes[name].append(np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
+
+    def _check_axes(self, name: str, axes: tuple[str, ...], clip: str) -> None:
+        known = self._modalities[name].channels
+        # Other names of as many axes are another spelling; the same names in another order are other columns.
+        if len(axes) != len(known) or (axes != known and sorted(axes) == sorted(known)):
+            raise DataError(
+                f"other axes of {name} than the recordings before",
+                where=f"recording {clip}",
+                expected=f"{len(known)}: {', '.join(known)}",
+                found=f"{len(axes)}: {', '.join(axes)}",
+                remedy=f"`mmtsa check` tells the odd ones; name the columns of {name} in dataset.yaml, or leave them out",
+            )
 
     def finish(self, header: StoreHeader) -> None:
         """Write the tables and the header."""

@@ -13,6 +13,7 @@ from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint_files, read_manifest
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.modalities import select
+from mmtsa_cli.recordings.clip import check_files, open_clip
 from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, Recording, read_index
 from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
 from mmtsa_cli.sampling.protocols import Protocol, resolve
@@ -126,6 +127,8 @@ def _choose(
         elif missing:
             left_out[f"no {', '.join(missing)}"] += 1
         else:
+            # Before hours of work, not in the midst of them.
+            check_files(recording, names)
             chosen.append(recording)
     if not chosen:
         raise DataError(
@@ -141,20 +144,17 @@ def _rates(
     dataset: Dataset, chosen: Sequence[Recording], names: Sequence[str], options: CuttingOptions
 ) -> dict[str, float]:
     """Return the rate at which each sensor is stored: the nominal one, else that of the first recording."""
-    from mmtsa_cli.recordings.clip import open_clip
-
     rates = {}
     for name in names:
         spec = dataset.modalities[name]
         if spec.kind == "sensor":
-            rates[name] = spec.rate or _measured_rate(
-                open_clip(dataset, chosen[0], [name], max_gap_s=options.max_gap_s), name
-            )
+            rates[name] = spec.rate or _measured_rate(dataset, chosen[0], name, options)
     return rates
 
 
-def _measured_rate(clip: Any, name: str) -> float:
-    return float(round(clip.series[name].rate, 3))
+def _measured_rate(dataset: Dataset, recording: Recording, name: str, options: CuttingOptions) -> float:
+    with open_clip(dataset, recording, [name], max_gap_s=options.max_gap_s) as clip:
+        return float(round(clip.series[name].rate, 3))
 
 
 def _pack_all(
@@ -203,10 +203,8 @@ def _pack(
 
 
 def _is_short(dataset: Dataset, recording: Recording, names: Sequence[str], options: CuttingOptions) -> bool:
-    from mmtsa_cli.recordings.clip import open_clip
-
-    clip = open_clip(dataset, recording, names, max_gap_s=options.max_gap_s)
-    return clip.end_s - clip.start_s < options.window_s
+    with open_clip(dataset, recording, names, max_gap_s=options.max_gap_s) as clip:
+        return clip.end_s - clip.start_s < options.window_s
 
 
 def _write_store(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmtsa_cli.artifacts.directory import check_output, check_ours, claim, finish, partial_path, release
+from mmtsa_cli.artifacts.directory import check_ours, check_output, claim, finish, partial_path, release
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.errors import ArtifactError, UsageError
@@ -113,7 +113,7 @@ def run(
         for number, fold in enumerate(folds.folds, start=1):
             reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
             facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked))
-    finish(partial, output, dataclasses.replace(manifest, results=facts))
+        finish(partial, output, dataclasses.replace(manifest, results=facts))
     return TrainResult(output, True, facts)
 
 
