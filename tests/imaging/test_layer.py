@@ -114,3 +114,15 @@ def test_exports_with_any_number_of_clips(windows):
     program = torch.export.export(layer, (windows, *extremes), dynamic_shapes=({0: batch}, {0: batch}, {0: batch}))
     more = windows.repeat(3, 1, 1, 1), extremes[0].repeat(3, 1), extremes[1].repeat(3, 1)
     torch.testing.assert_close(program.module()(*more), layer(*more))
+
+
+def test_a_smaller_image_is_the_field_of_the_averaged_window():
+    from mmtsa_cli.imaging.field import piecewise_mean
+
+    windows = torch.randn(2, 3, 3, 64, generator=torch.Generator().manual_seed(0))
+    options = FieldOptions(scale="dataset", image_size=32)
+    small = FieldImages(options, axes=3, low=[-2.0] * 3, high=[2.0] * 3)(windows)
+    averaged = torch.from_numpy(piecewise_mean(windows.numpy(), 32)).float()
+    native = FieldImages(FieldOptions(scale="dataset"), axes=3, low=[-2.0] * 3, high=[2.0] * 3)(averaged)
+    assert small.shape == (2, 3, 3, 32, 32)
+    assert torch.allclose(small, native, atol=1e-5)

@@ -1,0 +1,60 @@
+"""The small residual network, and the classifiers of single modalities beside the fused one."""
+
+import pytest
+import torch
+
+from mmtsa_cli.errors import UsageError
+from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.models.backbones import create_backbone
+from mmtsa_cli.models.cost import macs, parameters
+from mmtsa_cli.models.network import Input, ModelOptions, build_network
+
+
+@pytest.mark.parametrize(("width", "features"), [(1.0, 512), (0.25, 128)])
+@pytest.mark.parametrize("size", [16, 33, 64])
+def test_any_image_becomes_features(width, features, size):
+    backbone, promised = create_backbone("resnet10", in_channels=6, width=width, image_size=size)
+    assert promised == features
+    assert backbone(torch.zeros(2, 6, size, size)).shape == (2, features)
+
+
+def test_at_full_width_it_is_a_resnet_of_ten_layers():
+    backbone, _ = create_backbone("resnet10", in_channels=3)
+    weighted = [m for n, m in backbone.named_modules() if isinstance(m, torch.nn.Conv2d) and "shortcut" not in n]
+    assert len(weighted) == 9  # the tenth is the classifier
+    # 4.9 M of the published ResNet-10 less its classifier and its larger first layer.
+    assert parameters(backbone) == pytest.approx(4.9e6, rel=0.01)
+    small, _ = create_backbone("resnet10", in_channels=6, width=0.25)
+    assert parameters(small) < 0.33e6
+    assert macs(small, torch.zeros(1, 6, 32, 32)) < 12e6
+
+
+def test_only_backbones_with_widths_take_one():
+    with pytest.raises(UsageError, match=r"resnet18 has one width.*only bn_inception and resnet10"):
+        create_backbone("resnet18", in_channels=3, width=0.5)
+
+
+INPUTS = {"acc": Input("sensor", 3, ((-1.0, 1.0),) * 3), "gyro": Input("sensor", 3, ((-1.0, 1.0),) * 3)}
+BATCH = {name: torch.randn(4, 3, 3, 32, generator=torch.Generator().manual_seed(1)) for name in INPUTS}
+
+
+def network(auxiliary):
+    torch.manual_seed(0)
+    options = ModelOptions(backbone="resnet10", width=0.125, hidden=16, dropout=0.0, auxiliary=auxiliary)
+    return build_network(INPUTS, options, FieldOptions(scale="dataset"), segments=3, classes=5)
+
+
+def test_every_modality_has_its_own_classifier_where_it_is_asked_for():
+    logits, attention, own = network(0.5).eval().forward_auxiliary(BATCH)
+    assert logits.shape == (4, 5)
+    assert attention.sum(dim=1).allclose(torch.ones(4))
+    assert [scores.shape for scores in own] == [(4, 5)] * 2
+    assert network(0.0).forward_auxiliary(BATCH)[2] == []
+
+
+def test_a_modality_is_taught_by_its_own_classifier_alone():
+    model = network(0.5).eval()
+    model.forward_auxiliary(BATCH)[2][0].sum().backward()
+    acc, gyro = model.encoders["modality_acc"], model.encoders["modality_gyro"]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in acc.parameters())
+    assert all(p.grad is None for p in gyro.parameters())
