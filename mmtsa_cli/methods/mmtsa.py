@@ -224,7 +224,7 @@ class Mmtsa:
 def _input(samples: Samples, name: str, options: MmtsaOptions) -> Input:
     stored = samples.store.header.modalities[name]
     if stored.kind == "video":
-        return Input("video", len(stored.channels), size=samples.options.frame_size)
+        return Input("video", len(stored.channels), size=samples.options.frame_size, frames=samples.options.snippet)
     low_high = samples.quantiles(name, options.imaging.quantile)
     bounds = tuple(map(tuple, low_high.tolist()))
     return Input("sensor", len(stored.channels), bounds, size=samples.window_samples(name))

@@ -23,11 +23,15 @@ class VideoEncoder(nn.Module):
     convention : InputConvention
     channels : int
         3 (RGB) or 1 (grey).
+    frames : int
+        Frames of a snippet, side by side in the channels.
     """
 
-    def __init__(self, backbone: nn.Module, features: int, convention: InputConvention, *, channels: int = 3) -> None:
+    def __init__(
+        self, backbone: nn.Module, features: int, convention: InputConvention, *, channels: int = 3, frames: int = 1
+    ) -> None:
         super().__init__()
-        self.input = VideoInput(convention, channels=channels)
+        self.input = VideoInput(convention, channels=channels, frames=frames)
         self.backbone = backbone
         self.features = features
 

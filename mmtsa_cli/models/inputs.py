@@ -48,6 +48,8 @@ class VideoInput(nn.Module):
     convention : InputConvention
     channels : int
         3, or 1: grey frames, for which means and deviations are those of the colours averaged.
+    frames : int
+        Frames that stand side by side in the channels.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class VideoInput(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, convention: InputConvention, *, channels: int = 3) -> None:
+    def __init__(self, convention: InputConvention, *, channels: int = 3, frames: int = 1) -> None:
         super().__init__()
         if channels not in (1, 3):
             raise ValueError(f"frames of {channels} channels; expected 1 (grey) or 3 (RGB)")
@@ -67,14 +69,14 @@ class VideoInput(nn.Module):
         mean, std = torch.tensor(convention.mean), torch.tensor(convention.std)
         if channels == 1:
             mean, std = mean.mean()[None], std.mean()[None]
-        self.register_buffer("mean", mean[:, None, None], persistent=False)
-        self.register_buffer("std", std[:, None, None], persistent=False)
+        self.register_buffer("mean", mean.repeat(frames)[:, None, None], persistent=False)
+        self.register_buffer("std", std.repeat(frames)[:, None, None], persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return frames, (B, N, H, W, C) uint8 in RGB or grey, as (B, N, C, H, W) float32."""
+        """Return frames, (B, N, H, W, C) uint8 in RGB or grey, as (B, N, C, H, W) float32, C = channels x frames."""
         images = frames.permute(0, 1, 4, 2, 3)
         if self._flips:
-            images = images.flip(2)
+            images = images.unflatten(2, (-1, 3)).flip(3).flatten(2, 3)
         return (images.float() * self._factor - self.mean) / self.std
 
 

@@ -47,6 +47,8 @@ class Input:
     kind : "video" or "sensor"
     channels : int
         1 (grey) or 3 (RGB) of a video, axes of a sensor.
+    frames : int
+        Frames of a video's snippet, which stand side by side in its channels.
     bounds : sequence of (low, high), or None
         Per axis of a sensor, what scale "dataset" rescales by.
     size : int or None
@@ -58,6 +60,7 @@ class Input:
     channels: int
     bounds: Sequence[Sequence[float]] | None = None
     size: int | None = None
+    frames: int = 1
 
 
 class SegmentNetwork(nn.Module):
@@ -202,8 +205,9 @@ def _own_classifier(features: int, classes: int, dropout: float) -> nn.Module:
 def _encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:
     convention = convention_of(options.backbone)
     if wanted.kind == "video":
-        backbone, features = _backbone(options, wanted.channels, colour=True, size=wanted.size)
-        return VideoEncoder(backbone, features, convention, channels=wanted.channels)
+        single = wanted.frames == 1
+        backbone, features = _backbone(options, wanted.channels * wanted.frames, colour=single, size=wanted.size)
+        return VideoEncoder(backbone, features, convention, channels=wanted.channels, frames=wanted.frames)
     low, high = zip(*wanted.bounds, strict=True) if wanted.bounds else (None, None)
     images = FieldImages(field, axes=wanted.channels, low=low, high=high)
     backbone, features = _backbone(options, images.channels, colour=False, size=field.image_size or wanted.size)

@@ -33,6 +33,7 @@ class DrawOptions:
     segments: int | None = option(None, "segments a clip is cut into (N); null: as the store was made", low=1)
     window: float | None = option(None, "length of a sensor window in seconds; null: as the store was made", above=0)
     frame_size: int = option(112, "height and width of a frame in pixels, as the network gets it", low=32)
+    snippet: int = option(1, "neighbouring candidate frames that one image holds as its channels", low=1, high=9)
     crop: float = option(0.875, "part of a frame's short side that the centred square crop keeps", above=0, high=1)
 
 
@@ -51,7 +52,8 @@ class Batch:
     Attributes
     ----------
     inputs : mapping of str to array
-        A video: (B, N, H, W, C) uint8, C = 1 (grey) or 3 (RGB). A sensor: (B, N, C, K) float32 in the sensor's unit.
+        A video: (B, N, H, W, C) uint8, C = 1 (grey) or 3 (RGB) times the frames of a snippet. A sensor: (B, N, C, K)
+        float32 in the sensor's unit.
     extremes : mapping of str to array
         A sensor: (B, C, 2) float32, minimum and maximum of each axis over the whole clip.
     labels : (B,) int64
@@ -204,7 +206,7 @@ class Samples:
         augmentation: Augmentation | None,
         rng: np.random.Generator | None,
     ) -> NDArray[np.uint8]:
-        """Return the frames of a clip, (N, H, W, C)."""
+        """Return the frames of a clip, (N, H, W, C), those of a snippet side by side in C, in the order of time."""
         candidates = self.store.frames(name, clip)
         segments = cut(self.store.duration_s(clip), self.segments)
         times = [segment.time_at(fraction) for segment, fraction in zip(segments, fractions, strict=True)]
@@ -215,8 +217,13 @@ class Samples:
         box = random_box(shape, crop, augmentation.video, rng) if augmentation and rng else centre_box(shape, crop)
         grey = self.store.header.modalities[name].channels == ("grey",)
         reduction = _reduction(min(shape) * box[2] / size)
-        decoded = [_decode(self.store.jpeg(name, candidates[i]), grey, reduction) for i in nearest]
-        frames = np.stack([_crop_to(frame, box, size) for frame in decoded])
+        around = np.arange(self.options.snippet) - (self.options.snippet - 1) // 2
+        chosen = np.clip(nearest[:, None] + around, 0, len(candidates) - 1)
+        shown = {
+            i: _crop_to(_decode(self.store.jpeg(name, candidates[i]), grey, reduction), box, size)
+            for i in np.unique(chosen)
+        }
+        frames = np.stack([np.concatenate([shown[i] for i in snippet], axis=-1) for snippet in chosen])
         return relight(frames, augmentation.video, rng) if augmentation and rng else frames
 
     def _check(self) -> None:

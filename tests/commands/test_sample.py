@@ -227,3 +227,19 @@ def test_sampling_imports_no_torch(few, split, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_snippet_is_the_neighbouring_frames_side_by_side(samples):
+    store = Store(samples)
+
+    def draw(snippet):
+        options = DrawOptions(frame_size=32, snippet=snippet, segments=9)
+        return (
+            Samples(store, [4], modalities=("rgb",), classes=store.labels, options=options).batch([0]).inputs["rgb"][0]
+        )
+
+    single, triple = draw(1), draw(3)
+    assert triple.shape == (9, 32, 32, 9)
+    for place in range(9):
+        before, after = max(place - 1, 0), min(place + 1, 8)
+        assert np.array_equal(triple[place], np.concatenate([single[before], single[place], single[after]], axis=-1))

@@ -58,3 +58,13 @@ def test_a_modality_is_taught_by_its_own_classifier_alone():
     acc, gyro = model.encoders["modality_acc"], model.encoders["modality_gyro"]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in acc.parameters())
     assert all(p.grad is None for p in gyro.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["resnet10", "bn_inception"])
+def test_frames_of_a_snippet_are_prepared_as_single_ones_are(backbone):
+    from mmtsa_cli.models.inputs import VideoInput, convention_of
+
+    frames = torch.randint(0, 256, (2, 3, 8, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    both = VideoInput(convention_of(backbone), channels=3, frames=2)(frames)
+    single = VideoInput(convention_of(backbone), channels=3)
+    assert torch.equal(both, torch.cat([single(frames[..., :3]), single(frames[..., 3:])], dim=2))
