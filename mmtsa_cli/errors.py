@@ -80,6 +80,10 @@ class ManyErrors(MmtsaError):  # noqa: N818 - it is several
         self.exit_code = max(error.exit_code for error in errors)
         super().__init__("; ".join(error.line() for error in errors))
 
+    def __reduce__(self) -> tuple[type[ManyErrors], tuple[tuple[MmtsaError, ...]]]:
+        """Let other processes raise it (an exception is otherwise made anew from its text)."""
+        return ManyErrors, (self.errors,)
+
 
 def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
     """Return the one of `names` that `name` was probably meant to be, or None; `likeness` 1 asks for the same."""

@@ -228,7 +228,7 @@ class StoreWriter:
                 where=f"recording {clip}",
                 expected=f"{len(known)}: {', '.join(known)}",
                 found=f"{len(axes)}: {', '.join(axes)}",
-                remedy=f"`mmtsa check` tells the odd ones; name the columns of {name} in dataset.yaml, or leave them out",
+                remedy=f"`mmtsa check` tells the odd ones; name the columns of {name} in dataset.yaml",
             )
 
     def finish(self, header: StoreHeader) -> None:

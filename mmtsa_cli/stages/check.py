@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtsa_cli.modalities import select
-from mmtsa_cli.recordings.index import Dataset, read_index
+from mmtsa_cli.recordings.index import Dataset, Recording, read_index
+from mmtsa_cli.stages.parallel import in_parallel
 
 if TYPE_CHECKING:
     from mmtsa_cli.recordings.checks import Fault, Finding
@@ -70,9 +70,13 @@ def run(
     dataset = read_index(recordings)
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
     findings = []
-    for finding in _findings(dataset, names, max_gap_s, jobs):
-        findings.append(finding)
-        progress(len(findings), len(dataset.recordings))
+    # Each task carries the description of the dataset, but not its thousands of rows.
+    described = dataclasses.replace(dataset, recordings=())
+    tasks = [(described, recording, names, max_gap_s) for recording in dataset.recordings]
+    with in_parallel(_check, tasks, jobs=jobs) as found:
+        for finding in found:
+            findings.append(finding)
+            progress(len(findings), len(tasks))
     faults = in_order([*(f for finding in findings for f in finding.faults), *check_dataset(dataset, names, findings)])
     return CheckResult(
         errors=_lines(faults, "error"),
@@ -82,18 +86,10 @@ def run(
     )
 
 
-def _findings(dataset: Dataset, names: Sequence[str], max_gap_s: float, jobs: int | None) -> Iterable[Finding]:
+def _check(dataset: Dataset, recording: Recording, names: Sequence[str], max_gap_s: float) -> Finding:
     from mmtsa_cli.recordings.checks import check_recording
 
-    # Each task carries the description of the dataset, but not its thousands of rows.
-    described = dataclasses.replace(dataset, recordings=())
-    workers = min(jobs or os.cpu_count() or 1, len(dataset.recordings))
-    if workers == 1:
-        return (check_recording(described, each, names, max_gap_s=max_gap_s) for each in dataset.recordings)
-    from joblib import Parallel, delayed
-
-    tasks = (delayed(check_recording)(described, each, names, max_gap_s=max_gap_s) for each in dataset.recordings)
-    return Parallel(n_jobs=workers, return_as="generator")(tasks)
+    return check_recording(dataset, recording, names, max_gap_s=max_gap_s)
 
 
 def _lines(faults: Sequence[Fault], severity: str) -> tuple[str, ...]:

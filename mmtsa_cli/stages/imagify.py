@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.index import Dataset, ModalitySpec, Recording, fingerprint_index, read_index
 from mmtsa_cli.recordings.reading import read_series
 from mmtsa_cli.recordings.series import Series, crop
+from mmtsa_cli.stages.parallel import in_parallel
 
 Progress = Callable[[int, int], None]
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -347,23 +347,17 @@ def _run_recordings(
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
         chosen = [recording for recording in dataset.recordings if any(name in recording.paths for name in sensors)]
-        tasks = [(dataset, recording, sensors, directory, options) for recording in chosen]
+        # Each task carries the description of the dataset, but not its thousands of rows.
+        described = replace(dataset, recordings=())
+        tasks = [(described, recording, sensors, directory, options) for recording in chosen]
         count, warnings = 0, []
-        for done, (written, flat) in enumerate(_in_parallel(tasks, jobs), start=1):
-            count += written
-            warnings += flat
-            progress(done, len(tasks))
+        with in_parallel(_imagify_clip, tasks, jobs=jobs) as results:
+            for done, (written, flat) in enumerate(results, start=1):
+                count += written
+                warnings += flat
+                progress(done, len(tasks))
         facts.update(clips=len(chosen), images=count, sensors=sensors, warnings=_shortened(warnings))
     return ImagifyResult((), (), tuple(facts["warnings"]), facts=facts)
-
-
-def _in_parallel(tasks: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterable[tuple[int, list[str]]]:
-    workers = min(jobs or os.cpu_count() or 1, len(tasks))
-    if workers <= 1:
-        return (_imagify_clip(*task) for task in tasks)
-    from joblib import Parallel, delayed
-
-    return Parallel(n_jobs=workers, return_as="generator")(delayed(_imagify_clip)(*task) for task in tasks)
 
 
 def _imagify_clip(

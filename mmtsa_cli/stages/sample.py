@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, Record
 from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
+from mmtsa_cli.stages.parallel import in_parallel
 from mmtsa_cli.stages.sheets import write_sheets
 
 Progress = Callable[[int, int], None]
@@ -100,8 +100,12 @@ def run(
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
         rates = _rates(dataset, chosen, names, options)
-        packed = _pack_all(dataset, chosen, names, rates, options, jobs, left_out, skip_short, progress)
-        notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
+        # Each task carries the description of the dataset, but not its thousands of rows.
+        described = replace(dataset, recordings=())
+        tasks = [(described, recording, names, rates, options, skip_short) for recording in chosen]
+        with in_parallel(_pack, tasks, jobs=jobs) as results:
+            packed = _counted(results, len(tasks), left_out, progress)
+            notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
         if images:
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
         facts.update(_facts(directory, dataset, names, options, folds, left_out, notes))
@@ -157,36 +161,16 @@ def _measured_rate(dataset: Dataset, recording: Recording, name: str, options: C
         return float(round(clip.series[name].rate, 3))
 
 
-def _pack_all(
-    dataset: Dataset,
-    chosen: Sequence[Recording],
-    names: Sequence[str],
-    rates: dict[str, float],
-    options: CuttingOptions,
-    jobs: int | None,
-    left_out: Counter[str],
-    skip_short: bool,
-    progress: Progress,
+def _counted(
+    results: Iterator[PackedClip | None], total: int, left_out: Counter[str], progress: Progress
 ) -> Iterator[PackedClip]:
-    """Yield the packed clips in the order of the index, a few ahead of the writer, so that memory stays small."""
-    # A short clip that may be left out comes back as its error, not as an exception that would end the others.
-    about = replace(dataset, recordings=())
-    tasks = ((about, recording, names, rates, options, skip_short) for recording in chosen)
-    for done, result in enumerate(_in_parallel(tasks, len(chosen), jobs), start=1):
-        progress(done, len(chosen))
-        if isinstance(result, PackedClip):
-            yield result
-        else:
+    """Yield the packed clips, counting those that are too short."""
+    for done, result in enumerate(results, start=1):
+        progress(done, total)
+        if result is None:
             left_out["shorter than the window"] += 1
-
-
-def _in_parallel(tasks: Iterable[tuple[Any, ...]], count: int, jobs: int | None) -> Iterable[PackedClip | None]:
-    workers = min(jobs or os.cpu_count() or 1, count)
-    if workers == 1:
-        return (_pack(*task) for task in tasks)
-    from joblib import Parallel, delayed
-
-    return Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs")(delayed(_pack)(*t) for t in tasks)
+        else:
+            yield result
 
 
 def _pack(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
-
-if TYPE_CHECKING:
-    from mmtsa_cli.recordings.synthesis.generator import Clip, SynthesisOptions
+from mmtsa_cli.stages.parallel import in_parallel
 
 Progress = Callable[[int, int], None]
 
@@ -78,25 +75,13 @@ def run(
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
         clips = generator.plan(options, seed=seed)
-        for done, _ in enumerate(_write_all(clips, directory, options, jobs), start=1):
-            progress(done, len(clips))
+        tasks = [(clip, directory, options) for clip in clips]
+        with in_parallel(generator.write_clip, tasks, jobs=jobs) as written:
+            for done, _ in enumerate(written, start=1):
+                progress(done, len(clips))
         write_index(generator.describe(options, directory, seed=seed), directory)
         facts.update(generator.facts(options), megabytes=_megabytes(directory))
     return SynthResult(output, True, facts)
-
-
-def _write_all(clips: Sequence[Clip], root: Path, options: SynthesisOptions, jobs: int | None) -> Iterator[str]:
-    from mmtsa_cli.recordings.synthesis.generator import write_clip
-
-    workers = min(jobs or os.cpu_count() or 1, len(clips))
-    if workers == 1:
-        for clip in clips:
-            yield write_clip(clip, root, options)
-        return
-    from joblib import Parallel, delayed
-
-    tasks = (delayed(write_clip)(clip, root, options) for clip in clips)
-    yield from Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
 
 
 def _megabytes(directory: Path) -> float:
