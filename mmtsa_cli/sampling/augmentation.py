@@ -29,7 +29,7 @@ class SensorAugmentation:
     warp: float = option(
         0.0, "standard deviation of a smooth change of tempo within a window, as for speed", low=0, high=1
     )
-    scale: float = option(0.0, "standard deviation of the logarithm of a change of amplitude, per axis", low=0, high=1)
+    scale: float = option(0.0, "standard deviation of the logarithm of a factor on a sensor", low=0, high=1)
     offset: float = option(0.0, "standard deviation of a shift of each axis, as a part of its spread", low=0, high=1)
     noise: float = option(0.0, "standard deviation of white noise, as a part of each axis's spread", low=0, high=1)
 
@@ -126,7 +126,7 @@ def change_windows(
         windows = np.einsum("ij,njk->nik", change.rotation, windows)
     channels = windows.shape[1]
     if options.scale:
-        windows = windows * np.exp(rng.normal(size=(channels, 1)) * options.scale)
+        windows = windows * np.exp(rng.normal() * options.scale)
     if options.offset:
         windows = windows + rng.normal(size=(channels, 1)) * options.offset * spread[:, None]
     if options.noise:
