@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -70,6 +71,7 @@ class Manifest:
         return json.loads(json.dumps(work))
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this package and of the packages that results depend on.
 

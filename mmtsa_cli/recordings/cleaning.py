@@ -60,6 +60,8 @@ def part(raw: RawSeries, start_s: float, end_s: float) -> RawSeries:
     """Return the samples from the last one at or before `start_s` to the first one at or after `end_s`."""
     first = max(0, int(np.searchsorted(raw.times, start_s, side="right")) - 1)
     last = int(np.searchsorted(raw.times, end_s)) + 1
+    if first == 0 and last >= len(raw.times):
+        return raw
     order = np.arange(first, min(last, len(raw.times))) if raw.order is None else raw.order[first:last]
     return RawSeries(
         raw.times[first:last], raw.values[first:last], raw.channels, raw.rate, raw.clock, raw.place, order, raw.notes

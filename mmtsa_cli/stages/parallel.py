@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_WORTH_PROCESSES_S = 0.5
 
 
 class _Halt:
@@ -40,12 +42,27 @@ def in_parallel(
         Of a module, as other processes must find it; raises for its task what it would raise alone.
     tasks : sequence of tuple
     jobs : int, optional
-        Processes; None: one a core. One, or a single task: no other process is started.
+        Processes; None: one a core. They are started for what is left after half a second of work in this one, as
+        starting them takes as long.
     """
-    workers = min(jobs or os.cpu_count() or 1, len(tasks))
-    if workers <= 1:
-        yield (function(*task) for task in tasks)
-        return
+    workers = jobs or os.cpu_count() or 1
+    with ExitStack() as pool:
+        yield _all_results(function, tasks, workers, pool)
+
+
+def _all_results(
+    function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], workers: int, pool: ExitStack
+) -> Iterator[T]:
+    started = time.monotonic()
+    for done, task in enumerate(tasks):
+        if workers > 1 and len(tasks) - done > 1 and time.monotonic() - started > _WORTH_PROCESSES_S:
+            yield from pool.enter_context(_in_processes(function, tasks[done:], min(workers, len(tasks) - done)))
+            return
+        yield function(*task)
+
+
+@contextmanager
+def _in_processes(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Iterator[T]]:
     from joblib import Parallel, delayed
 
     halt = _Halt()

@@ -18,7 +18,6 @@ from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, 
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
 from mmtsa_cli.stages.parallel import in_parallel
-from mmtsa_cli.stages.sheets import write_sheets
 
 Progress = Callable[[int, int], None]
 
@@ -107,6 +106,8 @@ def run(
             packed = _counted(results, len(tasks), left_out, progress)
             notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
         if images:
+            from mmtsa_cli.stages.sheets import write_sheets
+
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
         facts.update(_facts(directory, dataset, names, options, folds, left_out, notes))
     return SampleResult(output, True, facts)
