@@ -54,6 +54,9 @@ def command(
             for n, c in metrics["per_class"].items()
         ],
     )
+    if "ceilings" in metrics:
+        best = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ceilings"].items())
+        console.note(f"best possible accuracy on these recordings: {best}")
     console.note(f"95 % intervals: bootstrap over {metrics['interval_over']}; training seed {metrics['seed']}")
 
 

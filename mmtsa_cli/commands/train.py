@@ -18,6 +18,7 @@ from mmtsa_cli.commands import console, options
 )
 @options.protocol
 @options.modalities
+@click.option("--backbone", help="bn_inception, resnet10 or a classification model of torchvision, over the recipe.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of all that is random.  [default: the recipe's]")
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
@@ -30,6 +31,7 @@ def command(
     settings: tuple[str, ...],
     protocol: str | None,
     modalities: tuple[str, ...] | None,
+    backbone: str | None,
     seed: int | None,
     resume: bool,
     show_recipe: bool,
@@ -49,6 +51,8 @@ def command(
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import defaults, train
 
+    if backbone:
+        settings = (*settings, f"model.backbone={backbone}")
     if show_recipe:
         click.echo(train.show_recipe(recipe, settings), nl=False)
         return

@@ -22,7 +22,7 @@ def plot_curves(path: Path, history: Sequence[Mapping[str, Any]], *, best_epoch:
     epochs = [row["epoch"] for row in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot(epochs, [row["loss"] for row in history], color=_BLUE, label="training loss")
-    left.set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
+    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.plot(epochs, [row["accuracy"] for row in history], color=_BLUE, label="training accuracy")
     if history and "validation_accuracy" in history[0]:
         right.plot(epochs, [row["validation_accuracy"] for row in history], color=_ORANGE, label="validation accuracy")

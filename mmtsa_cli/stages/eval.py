@@ -223,6 +223,8 @@ def _metrics(
         "seed": training_seed,
         "bootstrap_seed": seed,
         "classes": list(classes),
+        # Of synthetic recordings: what video alone, sensors alone and both could reach at best.
+        **({"ceilings": store.header.notes["ceilings"]} if "ceilings" in store.header.notes else {}),
     }
 
 
