@@ -1,0 +1,51 @@
+"""Recipes: each can be read, says how it is run, and the scripts are shell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mmtsa_cli.stages.recipe import packaged, read_recipe
+
+FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
+SCRIPTS = sorted(FOLDER.rglob("*.sh"))
+
+
+def test_all_are_looked_at() -> None:
+    assert {path.stem for path in RECIPES} >= {"paper", "synthetic", "utd-mhad"}
+    assert len(RECIPES) >= 3
+    assert {path.name for path in SCRIPTS} >= {"demo.sh", "environment.sh"}
+    # Below the folder itself a recipe would neither be packed nor be found by its name.
+    assert packaged().keys() == {path.stem for path in RECIPES}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_can_be_read_and_changes_something(path: Path) -> None:
+    assert read_recipe(str(path)) != read_recipe(None)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_opens_with_its_command_and_time(path: Path) -> None:
+    head = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        head.append(line)
+    text = "\n".join(head)
+    assert "mmtsa train" in text
+    assert path.stem in text.split("mmtsa train")[1].splitlines()[0]
+    assert re.search(r"\b(seconds|minutes?|hours?|days?)\b", text), "the head says how long it takes"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_shell(path: Path) -> None:
+    done = subprocess.run(["bash", "-n", str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = path.read_text(encoding="utf-8")
+    if not text.startswith("# Sourced by"):
+        assert text.startswith("#!/usr/bin/env bash\n# ")
+        assert "set -euo pipefail" in text
