@@ -63,7 +63,10 @@ from mmtsa_cli.commands import console, options
 )
 @click.option("--max-memory", default="1GiB", show_default=True, help="What the fields of one image may take.")
 @click.option(
-    "--format", "file_format", type=click.Choice(["png", "npy"]), help="[default: by the output's name, or png]"
+    "--format",
+    "file_format",
+    type=click.Choice(["png", "npy"]),
+    help="Format of the images.  [default: as the output's name says, or png]",
 )
 @options.modalities
 @options.jobs
@@ -89,7 +92,7 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    r"""Turn sensor series into Gramian angular field images.
+    """Turn sensor series into Gramian angular field images.
 
     Reads SOURCE: a file of series (CSV, TSV, .mat, .npy; - is standard input), or recordings with an index. Writes one
     image a sensor: three axes are the red, green and blue of a PNG, one axis is a grey one; .npy holds the exact field,
@@ -100,7 +103,7 @@ def command(
     Examples:
       mmtsa imagify imu.csv -o gaf.png
       mmtsa imagify imu.csv -o gaf.png --columns acc=2,3,4 --columns gyro=5,6,7 --size 512
-    """
+    """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import imagify
 
     wanted = imagify.ImagifyOptions(
