@@ -36,6 +36,14 @@ def mmtsa(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return call
 
 
+@pytest.fixture
+def eager_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let several jobs mean several processes, however little there is to do."""
+    from mmtsa_cli.stages import parallel
+
+    monkeypatch.setattr(parallel, "_WORTH_PROCESSES_S", -1.0)
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real recordings: `MMTSA_DATA`, or `../shared/data` beside the checkout."""

@@ -78,13 +78,15 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
     ------
     ArtifactError
         Another living process writes the same directory, or the place cannot be written.
+    UsageError
+        Something that is not ours stands in a place beside it that is needed.
     """
     final = final.absolute()
     partial = partial_path(final)
     with _writable(final):
         final.parent.mkdir(parents=True, exist_ok=True)
+        check_room(final)
         discard_stale(partial)
-        check_ours(_replaced_path(final))
         partial.mkdir()
     try:
         with _writable(final):
@@ -139,32 +141,32 @@ def discard_stale(partial: Path) -> None:
     ------
     ArtifactError
         The stage has not died: its process is alive.
-    UsageError
-        What stands there is no stage's.
     """
-    check_ours(partial)
     if partial.is_dir():
         claim(partial)
         shutil.rmtree(partial)
 
 
-def check_ours(beside: Path) -> None:
-    """Refuse to touch something in the place where a directory is written or put aside, unless a stage left it there.
+def check_room(final: Path) -> None:
+    """Refuse to write a directory where something that no stage left stands in the two places that it needs.
 
     Raises
     ------
     UsageError
     """
-    if not beside.exists() and not beside.is_symlink():
-        return
-    ours = not beside.is_symlink() and beside.is_dir()
-    if ours and (any((beside / name).is_file() for name in (FILE_NAME, _LOCK)) or not any(beside.iterdir())):
-        return
-    raise UsageError(
-        "exists and was not made by mmtsa, left as it is",
-        where=str(beside),
-        remedy="this name is needed while the result is written: name another --output",
-    )
+    for beside in (partial_path(final), _replaced_path(final)):
+        if (beside.exists() or beside.is_symlink()) and not _is_left_over(beside):
+            raise UsageError(
+                "exists and was not made by mmtsa, left as it is",
+                where=str(beside),
+                remedy="this name is needed while the result is written: name another --output",
+            )
+
+
+def _is_left_over(beside: Path) -> bool:
+    if beside.is_symlink() or not beside.is_dir():
+        return False
+    return any((beside / name).is_file() for name in (FILE_NAME, _LOCK)) or not any(beside.iterdir())
 
 
 def replace_file(path: Path, data: bytes) -> None:

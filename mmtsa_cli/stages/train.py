@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmtsa_cli.artifacts.directory import check_ours, check_output, claim, finish, partial_path, release
+from mmtsa_cli.artifacts.directory import check_output, check_room, claim, finish, partial_path, release
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.errors import ArtifactError, UsageError
@@ -139,7 +139,7 @@ def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: boo
     """Return the directory to train in: a new one, or the one of a training that was interrupted."""
     output = output.absolute()
     partial = partial_path(output)
-    check_ours(partial)
+    check_room(output)
     if partial.is_dir() and not resume and not overwrite and _has_checkpoint(partial):
         raise UsageError(
             "an unfinished training is there",

@@ -19,6 +19,7 @@ def rec(tmp_path: Path) -> Path:
     return write_recordings(tmp_path / "rec")
 
 
+@pytest.mark.usefixtures("eager_processes")
 def test_sound_recordings(mmtsa, rec: Path) -> None:
     before = content(rec)
     outcome = mmtsa("check", rec)

@@ -251,6 +251,7 @@ def test_recordings_give_one_image_a_sensor_and_clip(mmtsa, recordings, tmp_path
     assert "already holds this result" in again.stderr
 
 
+@pytest.mark.usefixtures("eager_processes")
 def test_recordings_in_parallel_with_chosen_sensors_and_format(mmtsa, recordings, tmp_path):
     arguments = ["--jobs", 2, "--modalities", "acc", "--format", "npy"]
     mmtsa("imagify", recordings, "-o", tmp_path / "out", *arguments)

@@ -210,6 +210,7 @@ def test_a_damaged_store_is_named(samples, tmp_path, damage):
         Store(store)
 
 
+@pytest.mark.usefixtures("eager_processes")
 def test_jobs_do_not_change_the_result(mmtsa, few, split, tmp_path):
     rec, _, _ = few
     for jobs in (1, 2):

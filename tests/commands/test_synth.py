@@ -74,6 +74,7 @@ def test_series_have_the_rates_of_mmact_and_last_as_long_as_the_video(recordings
     assert 43 / 15 - 2.5 / rate < table[-1, 0] < 43 / 15 + 1.5 / rate
 
 
+@pytest.mark.usefixtures("eager_processes")
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(mmtsa, tmp_path):
     mmtsa("synth", "-o", tmp_path / "one", *TINY, "--seed", 7, "--jobs", 1)
     mmtsa("synth", "-o", tmp_path / "two", *TINY, "--seed", 7, "--jobs", 2)

@@ -309,3 +309,9 @@ def test_real_series(data_root: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(series.values, axis=1), 9.807, atol=0.01)
     wrist = ModalitySpec("sensor", rate=50, columns=(1, 2, 3))
     assert len(read_series(data_root / "utd-mhad" / "Inertial" / "a22_s1_t1_inertial.mat", wrist).times) == 174
+
+
+def test_a_header_may_hold_numbers_where_a_column_is_called_time(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,1,2,3\n" + "".join(f"{i / 50},{i},{i},{i}\n" for i in range(9)))
+    series = read_series(tmp_path / "a.csv", ModalitySpec("sensor"))
+    assert (series.channels, len(series.times)) == (("1", "2", "3"), 9)
