@@ -80,20 +80,15 @@ def run(
     dataset = read_index(recordings)
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
     chosen, left_out = _choose(dataset, names, exclude_labels)
-    folds = resolve(
-        protocol, [_columns(r) for r in chosen], published=dataset.protocols, default=dataset.default_protocol
-    )
-    configuration = {
-        "modalities": list(names),
-        **asdict(options),
+    folds = _proved(protocol, dataset, chosen)
+    wishes = {
         "protocol": protocol,
         "skip_short": skip_short,
         "exclude_labels": sorted(exclude_labels),
         "images": images,
     }
-    manifest = Manifest(
-        "sample", configuration, seed, {str(recordings): fingerprint_files(recordings, (INDEX_NAME, DATASET_NAME))}
-    )
+    inputs = {str(recordings): fingerprint_files(recordings, (INDEX_NAME, DATASET_NAME))}
+    manifest = Manifest("sample", {"modalities": list(names), **asdict(options), **wishes}, seed, inputs)
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return SampleResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
@@ -109,8 +104,16 @@ def run(
             from mmtsa_cli.stages.sheets import write_sheets
 
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
-        facts.update(_facts(directory, dataset, names, options, folds, left_out, notes))
+        facts.update(_facts(directory, names, options, folds, left_out, notes))
     return SampleResult(output, True, facts)
+
+
+def _proved(protocol: str | None, dataset: Dataset, chosen: Sequence[Recording]) -> Protocol | None:
+    """Return the protocol that is named, or the data's own; None where there is neither, as sampling needs none."""
+    if protocol is None and dataset.default_protocol is None:
+        return None
+    columns = [_columns(recording) for recording in chosen]
+    return resolve(protocol, columns, published=dataset.protocols, default=dataset.default_protocol)
 
 
 def _columns(recording: Recording) -> dict[str, str]:
@@ -239,10 +242,9 @@ def _stored(dataset: Dataset, name: str, first: PackedClip, rates: dict[str, flo
 
 def _facts(
     directory: Path,
-    dataset: Dataset,
     names: Sequence[str],
     options: CuttingOptions,
-    protocol: Protocol,
+    protocol: Protocol | None,
     left_out: Counter[str],
     notes: list[str],
 ) -> dict[str, Any]:
@@ -259,7 +261,7 @@ def _facts(
         "frames": options.frames,
         "window_s": options.window_s,
         "megabytes": round(size / 1e6, 1),
-        "protocol": protocol.name,
-        "folds": len(protocol.folds),
+        "protocol": protocol.name if protocol else None,
+        "folds": len(protocol.folds) if protocol else None,
         "notes": notes,
     }

@@ -244,3 +244,14 @@ def test_a_snippet_is_the_neighbouring_frames_side_by_side(samples):
     for place in range(9):
         before, after = max(place - 1, 0), min(place + 1, 8)
         assert np.array_equal(triple[place], np.concatenate([single[before], single[place], single[after]], axis=-1))
+
+
+def test_data_that_cannot_be_split_can_still_be_sampled(mmtsa, few, tmp_path):
+    rec, header, rows = few
+    (rec / "dataset.yaml").unlink()
+    place = header.index("subject")
+    write_index(rec, header, [[*row[:place], "1", *row[place + 1 :]] for row in rows])
+    done = mmtsa("sample", rec, "-o", tmp_path / "out", "--window", "1", "--json")
+    assert json.loads(done.stdout)["protocol"] is None
+    refused = mmtsa("train", tmp_path / "out", "-o", tmp_path / "run", expect=1)
+    assert "no clip in the train part of fold cross-subject" in refused.stderr
