@@ -10,5 +10,5 @@ fi
 if [ ! -f "$stamp" ] || [ setup.cfg -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "environment: installing mmtsa$extras (the first time it downloads torch)" >&2
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras"
-    touch "$stamp"
+    touch "$stamp" "$VENV/.mmtsa-installed"
 fi

@@ -12,7 +12,9 @@ from mmtsa_cli.commands import console, options
 @click.command()
 @click.argument("samples", type=click.Path(path_type=Path), required=False)
 @options.output_directory
-@click.option("--recipe", help="Recipe: a YAML file, or the name of one of the package (utd-mhad, paper, synthetic).")
+@click.option(
+    "--recipe", help="A YAML file, or a recipe of the package: utd-mhad, paper, synthetic.  [default: recommended]"
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value over the recipe; may be repeated."
 )

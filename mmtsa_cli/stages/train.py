@@ -23,6 +23,7 @@ from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 
 MODEL_NAME = "model.json"
+DEFAULT_RECIPE = "recommended"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def run(
     ----------
     samples, output : Path
     recipe : str, optional
-        A file, or the name of a recipe of the package.
+        A file, or the name of a recipe of the package; None: `recommended`.
     settings : sequence of str
         `KEY=VALUE` over the recipe.
     protocol, modalities, seed : optional
@@ -121,11 +122,13 @@ def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:
     """Return the whole recipe as YAML, defaults included."""
     import yaml
 
-    return yaml.safe_dump(to_mapping(read_recipe(recipe, settings)), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(
+        to_mapping(read_recipe(recipe or DEFAULT_RECIPE, settings)), sort_keys=False, allow_unicode=True
+    )
 
 
 def _recipe(recipe: str | None, settings: Sequence[str], modalities: Sequence[str] | None, seed: int | None) -> Recipe:
-    plan = read_recipe(recipe, settings)
+    plan = read_recipe(recipe or DEFAULT_RECIPE, settings)
     if modalities:
         plan = dataclasses.replace(plan, modalities=tuple(modalities))
     return plan if seed is None else dataclasses.replace(plan, seed=seed)
