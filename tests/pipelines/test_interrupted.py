@@ -39,7 +39,13 @@ def test_nothing_is_left(many: Path, tmp_path: Path, name: str, jobs: int, secon
     command = [sys.executable, "-m", "mmtsa_cli", *arguments, "-o", str(tmp_path / "out"), "--jobs", str(jobs)]
     # A terminal sends Ctrl-C to the whole group, workers included.
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A suite that a script runs in the background is told to ignore SIGINT, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not (tmp_path / "out.partial").is_dir():
         assert process.poll() is None, process.communicate()
