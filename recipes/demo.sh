@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${1:-demo}"
-source recipes/environment.sh
+source recipes/environment.sh ""   # without the argument it would take this script's own
 mmtsa() { echo "+ mmtsa $*" >&2; "$VENV/bin/mmtsa" "$@"; }
 synth=(); train=()
 if [ -n "${DEMO_SHORT:-}" ]; then
