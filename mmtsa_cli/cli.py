@@ -55,8 +55,7 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="mmtsa")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Recognise what people are doing, from video and wearable sensors together.
 
     Each command is one stage: it reads directories and writes one. From nothing at hand to an evaluated model:
@@ -67,7 +66,6 @@ def cli(ctx: click.Context, debug: bool) -> None:
       mmtsa train samples -o run
       mmtsa eval run samples -o eval
     """  # noqa: D301 - click takes the real backspace
-    ctx.obj = {"debug": debug}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

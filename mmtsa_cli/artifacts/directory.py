@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -167,6 +168,23 @@ def _is_left_over(beside: Path) -> bool:
     if beside.is_symlink() or not beside.is_dir():
         return False
     return any((beside / name).is_file() for name in (FILE_NAME, _LOCK)) or not any(beside.iterdir())
+
+
+def file_name(text: str) -> str:
+    """Return `text` as the name of a file: no separators, nothing that a shell or another system trips over."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text).lstrip(".")
+
+
+def file_names(texts: Sequence[str]) -> list[str]:
+    """Return a file name for each of `texts`, all different: one that is taken already gets a number."""
+    taken: set[str] = set()
+    names = []
+    for text in texts:
+        first = file_name(text) or "unnamed"
+        name = next(n for n in chain([first], (f"{first}-{i}" for i in count(2))) if n.casefold() not in taken)
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def replace_file(path: Path, data: bytes) -> None:

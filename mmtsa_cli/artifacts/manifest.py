@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,16 +148,6 @@ def fingerprint(directory: Path) -> str:
     """
     read_manifest(directory)
     return "sha256:" + hashlib.sha256((directory / FILE_NAME).read_bytes()).hexdigest()
-
-
-def fingerprint_files(directory: Path, names: Sequence[str]) -> str:
-    """Return `sha256:...` of some files of a directory that people write by hand; a missing one counts as empty."""
-    digest = hashlib.sha256()
-    for name in names:
-        path = directory / name
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(f"{name}:{len(content)}\n".encode() + content)
-    return "sha256:" + digest.hexdigest()
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

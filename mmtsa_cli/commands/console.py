@@ -44,6 +44,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
+def print_result(title: str, result: Any, *, as_json: bool) -> None:
+    """Print what a stage gave back (`stages.result.StageResult`), and say so where nothing was to be done."""
+    if not result.fresh:
+        note(f"{result.output} already holds this result")
+    if as_json:
+        print_json(result.facts)
+    else:
+        print_facts(f"{title} {result.output}", result.facts)
+
+
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print mappings that have the same keys as a table."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -32,9 +32,4 @@ def command(dataset: str, directory: Path, output: Path, overwrite: bool, as_jso
       mmtsa prepare utd-mhad ~/data/utd --json -o rec
     """  # noqa: D301
     result = prepare.run(dataset, directory, output, overwrite=overwrite)
-    if not result.fresh:
-        console.note(f"{output} already holds this result")
-    if as_json:
-        console.print_json(result.facts)
-    else:
-        console.print_facts(f"Index {output}", result.facts)
+    console.print_result("Index", result, as_json=as_json)

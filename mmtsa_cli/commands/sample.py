@@ -91,9 +91,4 @@ def command(
             overwrite=overwrite,
             progress=progress,
         )
-    if not result.fresh:
-        console.note(f"{output} already holds this result")
-    if as_json:
-        console.print_json(result.facts)
-    else:
-        console.print_facts(f"Sample store {output}", result.facts)
+    console.print_result("Sample store", result, as_json=as_json)

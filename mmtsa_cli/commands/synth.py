@@ -56,9 +56,4 @@ def command(
             overwrite=overwrite,
             progress=progress,
         )
-    if not result.fresh:
-        console.note(f"{output} already holds this result")
-    if as_json:
-        console.print_json(result.facts)
-    else:
-        console.print_facts(f"Synthetic recordings {output}", result.facts)
+    console.print_result("Synthetic recordings", result, as_json=as_json)

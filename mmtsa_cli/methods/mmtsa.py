@@ -234,7 +234,7 @@ class _BatchPlan:
     """Which clips each step of each epoch gets, and how they are drawn: all from the seed."""
 
     def __init__(self, samples: Samples, size: int, augmentation: Augmentation, seed: int) -> None:
-        self._samples, self._size, self._augmentation, self._seed = samples, size, augmentation, seed
+        self._samples, self._augmentation, self._seed = samples, augmentation, seed
         # A last batch of one clip has no variance for batch norm: it joins the one before.
         self.steps = max(1, len(samples) // size)
 

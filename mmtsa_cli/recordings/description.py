@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.artifacts.options import Source, option, read_yaml, to_mapping, to_options
 from mmtsa_cli.errors import ManyErrors, MmtsaError, UsageError, did_you_mean, nearest
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
@@ -110,6 +111,12 @@ def read_description(path: Path) -> Description:
     errors: list[MmtsaError] = []
     modalities = {name: _spec(name, modality, source, errors) for name, modality in content.modalities.items()}
     for name, spec in modalities.items():
+        if name != file_name(name) or not name:
+            where = source.place(("modalities", name))
+            expected = "letters, digits, - and _"
+            errors.append(
+                UsageError("a modality names files of results", where=where, expected=expected, found=repr(name))
+            )
         spanned = modalities.get(spec.spans) if spec.spans else None
         if spec.spans and (spanned is None or spanned.kind != "sensor"):
             sensors = [other for other, its in modalities.items() if its.kind == "sensor"]

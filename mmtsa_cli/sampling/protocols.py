@@ -8,12 +8,13 @@ to a side if it matches every column named there), `{"folds": {name: split, ...}
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmtsa_cli.artifacts.directory import file_names
 from mmtsa_cli.artifacts.options import Source, read_yaml
 from mmtsa_cli.errors import DataError, MmtsaError, UsageError, did_you_mean
 
@@ -78,8 +79,9 @@ def resolve(
     name = name or default or "cross-subject"
     definition, where = _definition(name, clips, published)
     title = Path(name).stem if name.endswith((".yaml", ".yml")) else name
-    folds = tuple(_folds(title, definition, clips, where))
-    return Protocol(title, folds)
+    folds = _folds(title, definition, clips, where)
+    names = file_names([fold.name for fold in folds])
+    return Protocol(title, tuple(replace(fold, name=name) for fold, name in zip(folds, names, strict=True)))
 
 
 def hold_out(
@@ -214,7 +216,7 @@ def _fold(name: str, split: Any, clips: Columns, where: Source | str, prefix: tu
             found=found or "nothing",
         )
     sides = {side: _matching(split[side], clips, _place(where, (*prefix, side))) for side in _SIDES}
-    fold = Fold(_file_name(name), sides["train"], sides["test"], _apart(split, _place(where, prefix)))
+    fold = Fold(name, sides["train"], sides["test"], _apart(split, _place(where, prefix)))
     _prove(fold, clips, _place(where, prefix))
     return fold
 
@@ -283,7 +285,3 @@ def _prove(fold: Fold, clips: Columns, place: str) -> None:
 
 def _place(where: Source | str, key: tuple[str, ...]) -> str:
     return where.place(key) if isinstance(where, Source) else where
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).lstrip(".") or "fold"

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.artifacts.manifest import read_manifest
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.modalities import Kind
@@ -205,6 +206,9 @@ def write_header(path: Path, header: StoreHeader) -> None:
 def _read_header(path: Path) -> StoreHeader:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        strange = [name for name in raw["modalities"] if name != file_name(name)]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is no name of a modality")
         modalities = {
             name: StoredModality(m["kind"], tuple(m["channels"]), float(m["rate"]), m["unit"])
             for name, m in raw.pop("modalities").items()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.directory import check_output, file_name, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 from mmtsa_cli.artifacts.options import Source, to_options
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
@@ -78,7 +78,7 @@ def run(
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return EvalResult(output, False, json.loads((output / "metrics.json").read_text(encoding="utf-8")))
     recipe = to_options(Recipe, Source(str(training), dict(trained.configuration["recipe"]), {}))
-    models = [_read_model(training / "folds" / fold["name"]) for fold in trained.configuration["folds"]]
+    models = [_read_model(training / "folds", fold["name"]) for fold in trained.configuration["folds"]]
     plan = _plan(models, store, protocol)
     with new_directory(output, manifest) as directory:
         results = [_predict(training, recipe, model, clips, store, seed, progress) for model, clips in plan]
@@ -87,10 +87,10 @@ def run(
     return EvalResult(output, True, metrics)
 
 
-def _read_model(directory: Path) -> dict[str, Any]:
-    path = directory / MODEL_NAME
+def _read_model(folds: Path, name: str) -> dict[str, Any]:
+    path = folds / file_name(name) / MODEL_NAME
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return {**json.loads(path.read_text(encoding="utf-8")), "fold": file_name(name)}
     except (OSError, ValueError) as error:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy="train anew") from None
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.directory import check_output, file_name, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.imaging.field import Kind, Range, is_flat, parse_bounds, piecewise_mean, rescale
@@ -224,7 +224,7 @@ def _parse_columns(text: str) -> tuple[str | None, tuple[str | int, ...]]:
 
 
 def _beside(output: Path, tag: str) -> Path:
-    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in tag)
+    safe = file_name(tag)
     return output.with_name(f"{output.stem}-{safe}{output.suffix}") if safe else output
 
 

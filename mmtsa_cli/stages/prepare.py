@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,10 @@ from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings.datasets.adapter import Adapter
 from mmtsa_cli.recordings.datasets.registry import ADAPTERS, adapter_of
 from mmtsa_cli.recordings.index import Dataset, Recording, write_index
+from mmtsa_cli.stages.result import StageResult
 
 
-@dataclass(frozen=True)
-class PrepareResult:
-    """What `prepare` found.
-
-    Attributes
-    ----------
-    output : Path
-    fresh : bool
-        False where the directory already held this result.
-    facts : dict
-        recordings, subjects, labels, files of each modality, and how many recordings lack one that others have.
-    """
-
-    output: Path
-    fresh: bool
-    facts: dict[str, Any]
-
-
-def run(dataset: str, directory: Path, output: Path, *, overwrite: bool = False) -> PrepareResult:
+def run(dataset: str, directory: Path, output: Path, *, overwrite: bool = False) -> StageResult:
     """Write `index.csv` and `dataset.yaml` for the files of a published dataset, where they lie; copy nothing.
 
     Parameters
@@ -67,12 +49,12 @@ def run(dataset: str, directory: Path, output: Path, *, overwrite: bool = False)
     configuration = {"dataset": dataset, "directory": str(directory.resolve()), "files": _fingerprint(recordings)}
     manifest = Manifest("prepare", configuration)
     if check_output(output, manifest, overwrite=overwrite) == "done":
-        return PrepareResult(output, False, dict(read_manifest(output).results))
+        return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as partial:
         write_index(_dataset(adapter, partial, recordings), partial)
         facts.update(_facts(adapter, recordings))
-    return PrepareResult(output, True, facts)
+    return StageResult(output, True, facts)
 
 
 def layouts() -> dict[str, str]:

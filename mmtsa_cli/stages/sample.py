@@ -4,40 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
-from mmtsa_cli.artifacts.manifest import Manifest, fingerprint_files, read_manifest
+from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.clip import check_files, open_clip
-from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, Recording, read_index
+from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
 from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
 from mmtsa_cli.stages.parallel import in_parallel
+from mmtsa_cli.stages.result import StageResult
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class SampleResult:
-    """What `sample` made.
-
-    Attributes
-    ----------
-    output : Path
-    fresh : bool
-        False where the directory already held this result.
-    facts : dict
-        Counts: clips, left_out, modalities, segments, window_s, frames, megabytes, protocol and its folds, notes.
-    """
-
-    output: Path
-    fresh: bool
-    facts: dict[str, Any]
 
 
 def run(
@@ -54,7 +37,7 @@ def run(
     jobs: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-) -> SampleResult:
+) -> StageResult:
     """Cut recordings into a sample store.
 
     Parameters
@@ -72,6 +55,11 @@ def run(
     images : bool
         Also write `sheets/ID.png`: what a draw with this seed gives the network.
 
+    Returns
+    -------
+    StageResult
+        Facts: clips, left_out, modalities, segments, window_s, frames, megabytes, protocol and its folds, notes.
+
     Raises
     ------
     DataError, UsageError, ArtifactError
@@ -87,10 +75,10 @@ def run(
         "exclude_labels": sorted(exclude_labels),
         "images": images,
     }
-    inputs = {str(recordings): fingerprint_files(recordings, (INDEX_NAME, DATASET_NAME))}
+    inputs = {str(recordings): fingerprint_index(recordings)}
     manifest = Manifest("sample", {"modalities": list(names), **asdict(options), **wishes}, seed, inputs)
     if check_output(output, manifest, overwrite=overwrite) == "done":
-        return SampleResult(output, False, dict(read_manifest(output).results))
+        return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
         rates = _rates(dataset, chosen, names, options)
@@ -105,7 +93,7 @@ def run(
 
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
         facts.update(_facts(directory, names, options, folds, left_out, notes))
-    return SampleResult(output, True, facts)
+    return StageResult(output, True, facts)
 
 
 def _proved(protocol: str | None, dataset: Dataset, chosen: Sequence[Recording]) -> Protocol | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtsa_cli.artifacts.directory import file_names
 from mmtsa_cli.imaging.field import FieldOptions, gramian, rescale, to_grey
 from mmtsa_cli.reporting.sheets import write_sheet
 from mmtsa_cli.sampling.draw import Batch, DrawOptions, Samples
@@ -29,13 +30,14 @@ def write_sheets(store: Store, directory: Path, *, seed: int, progress: Progress
         classes=store.labels,
         options=DrawOptions(frame_size=168, crop=1.0),
     )
+    names = file_names([clip["id"] for clip in store.clips])
     for position, clip in enumerate(store.clips):
         batch = samples.batch([position], generators=[np.random.default_rng([seed, position])])
         rows = {name: _images(batch, name, samples.kind(name)) for name in samples.modalities}
         length = samples.store.duration_s(position) / samples.segments
         captions = [f"{i * length:.2f} to {(i + 1) * length:.2f} s" for i in range(samples.segments)]
         title = f"{clip['id']}: {clip['label']}, subject {clip.get('subject', '')}"
-        write_sheet(directory / f"{_file_name(clip['id'])}.png", rows, title=title, captions=captions)
+        write_sheet(directory / f"{names[position]}.png", rows, title=title, captions=captions)
         progress(position + 1, len(store))
 
 
@@ -51,7 +53,3 @@ def _images(batch: Batch, name: str, kind: str) -> Sequence[NDArray[np.uint8]]:
 def _as_colour(field: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a field of C axes as an image: three axes are the three colours, of others the first is shown."""
     return field.transpose(1, 2, 0) if len(field) == 3 else field[0][:, :, None]
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".")

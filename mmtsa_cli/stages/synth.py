@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.stages.parallel import in_parallel
+from mmtsa_cli.stages.result import StageResult
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class SynthResult:
-    """What `synth` made.
-
-    Attributes
-    ----------
-    output : Path
-    fresh : bool
-        False where the directory already held this result.
-    facts : dict
-        clips, activities, subjects, sessions, seconds and frames of a clip, megabytes, and the ceilings: the best
-        possible accuracy of video alone, of sensors alone and of both.
-    """
-
-    output: Path
-    fresh: bool
-    facts: dict[str, Any]
 
 
 def run(
@@ -44,7 +26,7 @@ def run(
     jobs: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-) -> SynthResult:
+) -> StageResult:
     """Make synthetic recordings: MP4 and CSV files, an index, and what can be known of them at best.
 
     Parameters
@@ -71,7 +53,7 @@ def run(
     generator.check(options)
     manifest = Manifest("synth", asdict(options), seed)
     if check_output(output, manifest, overwrite=overwrite) == "done":
-        return SynthResult(output, False, dict(read_manifest(output).results))
+        return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
         clips = generator.plan(options, seed=seed)
@@ -81,7 +63,7 @@ def run(
                 progress(done, len(clips))
         write_index(generator.describe(options, directory, seed=seed), directory)
         facts.update(generator.facts(options), megabytes=_megabytes(directory))
-    return SynthResult(output, True, facts)
+    return StageResult(output, True, facts)
 
 
 def _megabytes(directory: Path) -> float:

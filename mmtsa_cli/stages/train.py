@@ -21,6 +21,7 @@ from mmtsa_cli.modalities import select
 from mmtsa_cli.sampling.protocols import Fold, hold_out, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
+from mmtsa_cli.stages.result import StageResult
 
 MODEL_NAME = "model.json"
 DEFAULT_RECIPE = "recommended"
@@ -56,15 +57,6 @@ class TrainingEvent:
     seconds_left: float | None
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """What `train` made: whether it was new, and per fold its best epoch and scores."""
-
-    output: Path
-    fresh: bool
-    facts: dict[str, Any]
-
-
 Listener = Callable[[TrainingEvent], None]
 
 
@@ -80,7 +72,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     listen: Listener = lambda event: None,
-) -> TrainResult:
+) -> StageResult:
     """Train, one network a fold of the protocol.
 
     Until all folds are trained, the run is `OUTPUT.partial` beside its final name; `resume` goes on with it.
@@ -95,6 +87,11 @@ def run(
     protocol, modalities, seed : optional
         Over the recipe and the store.
 
+    Returns
+    -------
+    StageResult
+        Facts: the protocol, and per fold its clips, epochs, best epoch, scores, parameters and seconds.
+
     Raises
     ------
     UsageError, DataError, ArtifactError
@@ -107,7 +104,7 @@ def run(
     configuration = {"recipe": to_mapping(plan), "protocol": folds.name, "folds": [_fold_facts(f) for f in folds.folds]}
     manifest = Manifest("train", configuration, plan.seed, {str(samples): fingerprint(samples)})
     if check_output(output, manifest, overwrite=overwrite) == "done":
-        return TrainResult(output, False, dict(read_manifest(output).results))
+        return StageResult(output, False, dict(read_manifest(output).results))
     partial = _open_partial(output, manifest, resume, overwrite)
     facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
     with _stop_on_signals() as asked, _kept_for_resume(partial, asked):
@@ -115,7 +112,7 @@ def run(
             reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
             facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked))
         finish(partial, output, dataclasses.replace(manifest, results=facts))
-    return TrainResult(output, True, facts)
+    return StageResult(output, True, facts)
 
 
 def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:

@@ -17,7 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from mmtsa_cli.errors import MmtsaError
-from mmtsa_cli.training.checkpoint import BEST, LAST, Trainee, TrainingState, load_last, save_last, save_tensors
+from mmtsa_cli.training.checkpoint import (
+    BEST,
+    LAST,
+    Trainee,
+    TrainingState,
+    load_last,
+    load_tensors,
+    save_last,
+    save_tensors,
+)
 from mmtsa_cli.training.optimisation import TrainingOptions, autocast, build_optimizer, learning_rate
 
 B = TypeVar("B")
@@ -92,7 +101,7 @@ def train(network: nn.Module, work: Work[B], options: TrainingOptions, *, seed: 
     while state.epoch < options.epochs and not _patience_is_over(state, options):
         _epoch(trainee, work, options, state, rate, run)
         _close_epoch(trainee, work, options, state, run)
-    best, _ = _load_best(run.directory)
+    best, _ = load_tensors(run.directory / BEST)
     network.load_state_dict(best)
     return state
 
@@ -180,12 +189,6 @@ def _patience_is_over(state: TrainingState, options: TrainingOptions) -> bool:
     return (
         bool(options.patience) and state.best_score is not None and state.epoch - state.best_epoch >= options.patience
     )
-
-
-def _load_best(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    from mmtsa_cli.training.checkpoint import load_tensors
-
-    return load_tensors(directory / BEST)
 
 
 def _mix(seed: int, step: int) -> int:
