@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FEATURES = 1024
-
 
 @dataclass(frozen=True)
 class _Block:

@@ -28,6 +28,11 @@ def run(dataset: str, directory: Path, output: Path, *, overwrite: bool = False)
         Where the dataset was unpacked.
     output : Path
 
+    Returns
+    -------
+    StageResult
+        Facts: recordings, subjects, labels, files of each modality, and how many recordings lack one that others have.
+
     Raises
     ------
     UsageError

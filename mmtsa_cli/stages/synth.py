@@ -39,6 +39,12 @@ def run(
     jobs : int, optional
         Processes; None: one a core.
 
+    Returns
+    -------
+    StageResult
+        Facts: clips, activities, subjects, sessions, seconds and frames of a clip, megabytes, and the ceilings, the
+        best possible accuracy of video alone, of sensors alone and of both.
+
     Raises
     ------
     UsageError

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from mmtsa_cli.artifacts.directory import check_output, new_directory, partial_path, replace_file
+from mmtsa_cli.artifacts.directory import check_output, file_names, new_directory, partial_path, replace_file
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 from mmtsa_cli.errors import ArtifactError, UsageError
 
@@ -141,3 +141,10 @@ def test_a_file_is_replaced_whole(tmp_path, monkeypatch):
         replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert entries(tmp_path) == ["file"]
+
+
+def test_names_of_files_are_safe_and_all_different():
+    assert file_names(["a b", "a-b", "A-B", "../../x", "..", "", "straße"]) == [
+        "a-b", "a-b-2", "A-B-3", "-..-x", "unnamed", "unnamed-2", "straße"
+    ]  # fmt: skip
+    assert all(not set(name) & set("/\\") for name in file_names(["a/b", "a\\b"]))

@@ -337,3 +337,17 @@ def test_recipes_with_unknown_keys_and_values_out_of_range(mmtsa, store: Path, t
     outcome = mmtsa("train", store, "-o", tmp_path / "run", "--show-recipe", "--set", "training.lr=-1", expect=2)
     assert_one_line(outcome, "--set training.lr=-1: training.lr is wrong, expected a number above 0, found -1")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_modality_cannot_lead_out_of_the_output(mmtsa, tmp_path):
+    rec = tmp_path / "rec"
+    rec.mkdir()
+    (rec / "a.csv").write_text("time,x,y,z\n" + "".join(f"{i / 10},1,2,{i}\n" for i in range(30)))
+    (rec / "index.csv").write_text("id,label,subject,../../m\na,walk,1,a.csv\nb,walk,2,a.csv\n")
+    (rec / "dataset.yaml").write_text('modalities:\n  "../../m": {kind: sensor}\n')
+    before = sorted(tmp_path.rglob("*"))
+    for command in (("sample", rec, "-o", tmp_path / "out"), ("imagify", rec, "-o", tmp_path / "out")):
+        said = mmtsa(*command, expect=2).stderr
+        assert "dataset.yaml, line 2: a modality names files of results, expected letters, digits, - and _" in said
+        assert "found '../../m'" in said
+    assert sorted(tmp_path.rglob("*")) == before

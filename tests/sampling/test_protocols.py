@@ -105,3 +105,9 @@ def test_validation_takes_whole_subjects_out_of_the_training_part():
         hold_out(fold, CLIPS, column="subject", values=(), count=2, seed=0)
     with pytest.raises(UsageError, match="no training clip of subject 9"):
         hold_out(fold, CLIPS, column="subject", values=("9",), count=0, seed=0)
+
+
+def test_folds_of_values_that_look_alike_as_files_stay_apart():
+    clips = [{"id": f"{s}{n}", "label": "run", "subject": s} for s in ("a b", "a-b", "a/b") for n in (1, 2)]
+    folds = resolve("leave-one-subject-out", clips, published={}).folds
+    assert [fold.name for fold in folds] == ["subject-a-b", "subject-a-b-2", "subject-a-b-3"]
