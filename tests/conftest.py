@@ -36,6 +36,14 @@ def mmtsa(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return call
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own: neither does it touch the user's, nor does it find what another test left."""
+    directory = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("MMTSA_CACHE", str(directory))
+    return directory
+
+
 @pytest.fixture
 def eager_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let several jobs mean several processes, however little there is to do."""

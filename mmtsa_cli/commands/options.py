@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Turn names separated by commas into a tuple; None stays None."""
     if value is None:
         return None
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not names:
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not found:
         raise click.BadParameter("expected names separated by commas, as in rgb,acc")
-    return names
+    return found
 
 
 output_directory = click.option(
@@ -33,12 +34,13 @@ seed = click.option(
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 modalities = click.option(
     "--modalities",
-    callback=_names,
+    callback=names,
     help="Modalities, separated by commas; acc stands for every accelerometer, imu for every sensor.  [default: all]",
 )
 protocol = click.option(
     "--protocol",
-    help="cross-subject, cross-session, ..., leave-one-subject-out, or a YAML file.  [default: the data's own]",
+    help="cross-subject, cross-session, ..., leave-one-subject-out, 5-fold-subject, or a YAML file.  "
+    "[default: the data's own]",
 )
 jobs = click.option(
     "--jobs",

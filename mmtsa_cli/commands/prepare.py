@@ -1,8 +1,9 @@
-"""`mmtsa prepare`: an index over a published dataset."""
+"""`mmtsa prepare`: an index over a dataset as it was downloaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,26 +11,107 @@ from mmtsa_cli.commands import console, options
 from mmtsa_cli.stages import prepare
 
 _LAYOUTS = "\n\n".join(f"{name}: {layout}." for name, layout in prepare.layouts().items())
+_TABLES = ("by_label", "by_subject", "by_session", "skipped_files", "warnings")
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for part in (part for text in value for part in text.split(",") if part.strip()):
+        name, equals, column = (word.strip() for word in part.partition("="))
+        if not (name and equals and column):
+            raise click.BadParameter(f"{part!r}: expected NAME=COLUMN, as in label=activity,rgb=video_path")
+        if name in pairs:
+            raise click.BadParameter(f"{name} stands twice")
+        pairs[name] = column
+    return pairs
 
 
 @click.command(epilog=f"Datasets and the files that are looked for below DIRECTORY:\n\n{_LAYOUTS}")
 @click.argument("dataset")
 @click.argument("directory", type=click.Path(path_type=Path))
 @options.output_directory
+@options.modalities
+@click.option("--unpack", is_flag=True, help="Unpack the archives in DIRECTORY into the output directory.")
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    callback=_pairs,
+    help="folder: columns of a table, as in label=activity,rgb=video_path.",
+)
+@click.option(
+    "--time",
+    type=click.Choice(["stamps", "rate"]),
+    default="stamps",
+    show_default=True,
+    help="mmact: believe the stamps in a sensor's file, or the first one and the rate.",
+)
+@click.option("--test-scenes", callback=options.names, help="mmact: scenes that protocol cross-scene tests on.")
+@click.option(
+    "--clip", "clip_s", type=options.positive(), help="dataego: length of a clip in seconds.  [default: as published]"
+)
+@click.option(
+    "--overlap",
+    "overlap_s",
+    type=click.FloatRange(min=0),
+    help="dataego: seconds that neighbouring clips share.  [default: as published]",
+)
 @options.overwrite
 @options.json_output
-def command(dataset: str, directory: Path, output: Path, overwrite: bool, as_json: bool) -> None:
-    """Make an index over a dataset as its authors ship it.
+def command(
+    dataset: str,
+    directory: Path,
+    output: Path,
+    modalities: tuple[str, ...] | None,
+    unpack: bool,
+    mapping: dict[str, str],
+    time: str,
+    test_scenes: tuple[str, ...] | None,
+    clip_s: float | None,
+    overlap_s: float | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Make an index over a dataset as it was downloaded.
 
-    Reads the names of the files below DIRECTORY. Writes a directory with index.csv (one row a recording, absolute
-    paths) and dataset.yaml (modalities, published protocols, citation); copies nothing. A recording that lacks a
-    modality has an empty cell. For your own recordings write the two files yourself: id,label,subject, then one
-    column a modality.
+    Reads the names of the files below DIRECTORY, and those files that hold labels. Writes a directory with index.csv
+    (one row a recording, absolute paths) and dataset.yaml (modalities, published protocols, citation); copies nothing,
+    but with --unpack the content of archives. A recording that lacks a modality has an empty cell. Prints what was
+    found: clips of each label, missing modalities, files that were skipped and why, protocols that can be followed.
 
     \b
     Examples:
       mmtsa prepare utd-mhad UTD-MHAD -o rec
-      mmtsa prepare utd-mhad ~/data/utd --json -o rec
+      mmtsa prepare mmact ~/data/MMAct --unpack -o rec --json
+      mmtsa prepare folder study/clips.csv --map label=activity,rgb=video_path -o rec
     """  # noqa: D301
-    result = prepare.run(dataset, directory, output, overwrite=overwrite)
+    wanted = prepare.ScanOptions(
+        time=time,  # type: ignore[arg-type]
+        test_scenes=test_scenes or (),
+        clip_s=clip_s,
+        overlap_s=overlap_s,
+        mapping=mapping,
+    )
+    with console.progress("unpack") as progress:
+        result = prepare.run(
+            dataset,
+            directory,
+            output,
+            options=wanted,
+            modalities=modalities,
+            unpack=unpack,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    _show(result, as_json=as_json)
+
+
+def _show(result: Any, *, as_json: bool) -> None:
+    facts = result.facts
+    if not as_json:
+        console.print_rows("Labels", facts["by_label"])
+        short = {name: value for name, value in facts.items() if name not in _TABLES}
+        result = type(result)(result.output, result.fresh, short)
     console.print_result("Index", result, as_json=as_json)
+    for text in facts["warnings"]:
+        console.warn(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from mmtsa_cli.errors import ManyErrors, MmtsaError
 from mmtsa_cli.recordings.clip import Clip, open_clip
 from mmtsa_cli.recordings.index import Dataset, Recording
+from mmtsa_cli.recordings.spelling import two_spellings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,9 +87,14 @@ def check_recording(
 
 def check_dataset(dataset: Dataset, modalities: Sequence[str], findings: Sequence[Finding]) -> list[Fault]:
     """Return the faults of the recordings taken together."""
-    faults = [*_label_faults(dataset), *_shared_file_faults(dataset, modalities)]
+    faults = [*index_faults(dataset), *_shared_file_faults(dataset, modalities)]
     faults += _channel_faults(dataset, modalities, findings)
     return faults
+
+
+def index_faults(dataset: Dataset) -> list[Fault]:
+    """Return what the index alone tells: labels and subjects that look wrong, whatever their files hold."""
+    return [*_label_faults(dataset), *_subject_faults(dataset)]
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
@@ -144,23 +150,34 @@ def _unused_faults(recording: Recording, clip: Clip) -> list[Fault]:
 
 def _label_faults(dataset: Dataset) -> list[Fault]:
     subjects: dict[str, set[str]] = defaultdict(set)
+    counts = Counter(recording.label for recording in dataset.recordings)
     for recording in dataset.recordings:
         subjects[recording.label].add(recording.subject)
     several = len(set().union(*subjects.values())) > 1
     faults = []
     for label, its in subjects.items():
-        if several and len(its) == 1:
+        if counts[label] == 1:
+            text = (
+                f"label {label}: one recording only; no split can both train and test it; record more, or leave it out"
+            )
+            faults.append(Fault("warning", 0, text))
+        elif several and len(its) == 1:
             what = f"label {label}: only subject {next(iter(its)) or '(unnamed)'} has it"
             remedy = "a split by subject cannot both train and test it; record it with another, or leave it out"
             faults.append(Fault("warning", 0, f"{what}; {remedy}"))
-    spellings = defaultdict(list)
-    for label in subjects:
-        spellings["".join(label.lower().replace("_", " ").replace("-", " ").split())].append(label)
-    for same in spellings.values():
-        if len(same) > 1:
-            text = f"labels {' and '.join(repr(label) for label in same)}: one activity in two spellings?"
-            faults.append(Fault("warning", 0, f"{text}; write them alike"))
+    for same in two_spellings(subjects):
+        text = f"labels {' and '.join(repr(label) for label in same)}: one activity in two spellings?"
+        faults.append(Fault("warning", 0, f"{text}; write them alike"))
     return faults
+
+
+def _subject_faults(dataset: Dataset) -> list[Fault]:
+    """Return a warning for each person who seems to stand there twice: a split might train and test on one person."""
+    subjects = dict.fromkeys(recording.subject for recording in dataset.recordings)
+    return [
+        Fault("warning", 0, f"subjects {' and '.join(map(repr, same))}: one person in two spellings?; write them alike")
+        for same in two_spellings(subjects)
+    ]
 
 
 def _shared_file_faults(dataset: Dataset, modalities: Sequence[str]) -> list[Fault]:

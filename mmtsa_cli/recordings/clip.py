@@ -138,7 +138,25 @@ def _read_sensors(
     wanted = [name for name in modalities if specs[name].kind == "sensor"]
     spanned = [specs[name].spans for name in modalities if specs[name].kind == "video" and specs[name].rate is None]
     names = dict.fromkeys([*wanted, *(name for name in spanned if name in recording.paths)])
-    return {name: read_raw(recording.paths[name], specs[name], max_gap_s=max_gap_s) for name in names if name}
+    return {
+        name: read_raw(
+            recording.paths[name],
+            specs[name],
+            max_gap_s=max_gap_s,
+            duration_s=_video_duration(dataset, recording, name),
+        )
+        for name in names
+        if name
+    }
+
+
+def _video_duration(dataset: Dataset, recording: Recording, name: str) -> float | None:
+    """Return the length of the video that a sensor without stamps spans; None where it spans none that is there."""
+    spanned = dataset.modalities[name].spans
+    if spanned is None or spanned not in recording.paths:
+        return None
+    with open_video(recording.paths[spanned], dataset.modalities[spanned]) as video:
+        return video.info.duration_s
 
 
 def _shifts(dataset: Dataset, recording: Recording, raws: Mapping[str, RawSeries]) -> dict[str, float]:
@@ -150,6 +168,9 @@ def _shifts(dataset: Dataset, recording: Recording, raws: Mapping[str, RawSeries
     for name, raw in raws.items():
         origin = float(raw.times[0]) if specs[name].origin == "first" else zero if name in automatic else 0.0
         shifts[name] = specs[name].offset_s - origin
+        spanned = specs[name].spans
+        if spanned in recording.paths and spanned is not None:
+            shifts[name] += specs[spanned].offset_s
     return shifts
 
 

@@ -32,9 +32,12 @@ class ModalitySpec:
     time : str, int or None
         The column of timestamps, by name or number; None: found by its name or its content, else the rate is used.
     variable : str or None
-        Variable of a `.mat` file; None: the only one.
+        Variable of a `.mat` file; None: the only one. Of a camera's video: the stream of its telemetry ("ACCL").
     spans : str or None
-        A video without stamps or rate: its frames are spread evenly over the time of this sensor.
+        A modality without stamps: its frames or samples are spread evenly over the time of this other one (of a video,
+        a sensor; of a sensor, a video), where that was recorded; else its rate is used.
+    timing : "stamps" or "rate"
+        Whether all stamps of a file are believed, or only the first, and the samples after it stand 1 / rate apart.
     depth_range_mm : (near, far) or None
         Of a depth video: what becomes white and what black; 0 (no reading) is black.
     offset_s : float
@@ -51,6 +54,7 @@ class ModalitySpec:
     time: str | int | None = None
     variable: str | None = None
     spans: str | None = None
+    timing: Literal["stamps", "rate"] = "stamps"
     depth_range_mm: tuple[float, float] | None = None
     offset_s: float = 0.0
     origin: Literal["auto", "first", "stamps"] = "auto"
@@ -83,8 +87,9 @@ class _Modality:
     # Whole numbers before texts, or the column number 1 would become the name "1".
     columns: tuple[int | str, ...] | None = option(None, "Columns of the axes, by name or number from 1.", check=_some)
     time: int | str | None = option(None, "Column of the timestamps, by name or number from 1.")
-    variable: str | None = option(None, "Variable of a .mat file.")
-    spans: str | None = option(None, "Sensor whose time the frames span.")
+    variable: str | None = option(None, "Variable of a .mat file, stream of a camera's telemetry.")
+    spans: str | None = option(None, "Modality whose time the frames or samples span.")
+    timing: Literal["stamps", "rate"] = option("stamps", "Believe all stamps, or the first and the rate.")
     depth_range_mm: tuple[float, float] | None = option(None, "Depths of white and black.", check=_near_before_far)
     offset_s: float = option(0.0, "Seconds added to its times.", low=-1e10, high=1e10)
     origin: Literal["auto", "first", "stamps"] = option("auto", "What counts as second 0.")
@@ -117,11 +122,10 @@ def read_description(path: Path) -> Description:
             errors.append(
                 UsageError("a modality names files of results", where=where, expected=expected, found=repr(name))
             )
-        spanned = modalities.get(spec.spans) if spec.spans else None
-        if spec.spans and (spanned is None or spanned.kind != "sensor"):
-            sensors = [other for other, its in modalities.items() if its.kind == "sensor"]
-            where = source.place(("modalities", name, "spans"))
-            errors.append(UsageError("spans names no sensor", where=where, found=spec.spans, remedy=_choices(sensors)))
+        errors += _span_faults(name, spec, modalities, source)
+        if spec.timing == "rate" and spec.rate is None:
+            where = source.place(("modalities", name, "timing"))
+            errors.append(UsageError(f"timing: rate needs the rate of {name}", where=where, expected="rate: in Hz"))
     if errors:
         raise ManyErrors(errors)
     return Description(content.name, modalities, content.protocols, content.default_protocol, notes)
@@ -139,6 +143,21 @@ def write_description(path: Path, description: Description) -> None:
     content.update(_plain(description.notes))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     path.write_text(text, encoding="utf-8")
+
+
+def _span_faults(
+    name: str, spec: ModalitySpec, modalities: Mapping[str, ModalitySpec], source: Source
+) -> list[UsageError]:
+    """Return what is wrong with `spans`: frames span a sensor, samples a video."""
+    if spec.spans is None:
+        return []
+    kind = "sensor" if spec.kind == "video" else "video"
+    spanned = modalities.get(spec.spans)
+    if spanned is not None and spanned.kind == kind and spanned.spans is None:
+        return []
+    others = [other for other, its in modalities.items() if its.kind == kind and its.spans is None]
+    where = source.place(("modalities", name, "spans"))
+    return [UsageError(f"spans names no {kind}", where=where, found=spec.spans, remedy=_choices(others))]
 
 
 def _without_notes(source: Source) -> tuple[Source, dict[str, Any]]:

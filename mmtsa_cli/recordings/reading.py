@@ -72,8 +72,22 @@ def read_series(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, defau
     return fill_gaps(raw, max_gap_s=max_gap_s)
 
 
-def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, default_rate: float | None = None) -> RawSeries:
+def read_raw(
+    path: Path,
+    spec: ModalitySpec,
+    *,
+    max_gap_s: float = 0.5,
+    default_rate: float | None = None,
+    duration_s: float | None = None,
+) -> RawSeries:
     """Read a series with its times in order; gaps are neither filled nor refused (`cleaning.fill_gaps` does).
+
+    Parameters
+    ----------
+    path, spec, max_gap_s, default_rate
+        As of `read_series`.
+    duration_s : float, optional
+        Where the file has no timestamps: the time that its samples are spread over evenly, whatever the rate says.
 
     Raises
     ------
@@ -84,7 +98,7 @@ def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, default_
     time = _time_column(table, spec)
     axes = _axes(table, spec, time)
     rate = spec.rate or default_rate
-    if time is None and rate is None:
+    if time is None and rate is None and duration_s is None:
         raise DataError(
             "no column of timestamps and no rate",
             where=str(path),
@@ -97,8 +111,12 @@ def read_raw(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, default_
         raise DataError(rows, where=str(path), expected="a series of at least two samples")
     channels = tuple((table.names and table.names[axis]) or f"c{axis + 1}" for axis in axes)
     if stamps is None:
-        steps = float(rate or 0)
+        steps = len(values) / duration_s if duration_s else float(rate or 0)
         return RawSeries(np.arange(len(values)) / steps, values, channels, steps, "relative", table.place)
+    if spec.timing == "rate" and spec.rate:
+        first = np.nanmin(stamps) if np.isfinite(stamps).any() else 0.0
+        times = first + np.arange(len(values)) / spec.rate
+        return RawSeries(times, values, channels, spec.rate, clock, table.place)
     times, order, notes = in_order(stamps, max_gap_s=max_gap_s, place=table.place)
     rate = spec.rate or measured_rate(times, max_gap_s=max_gap_s)
     return RawSeries(

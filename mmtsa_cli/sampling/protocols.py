@@ -1,12 +1,15 @@
 """Protocols: which clips train and which test, as data.
 
 A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs
-to a side if it matches every column named there), `{"folds": {name: split, ...}}` for several, or
-`{"leave_one_out": column}`.
+to a side if it matches every column named there), `{"folds": {name: split, ...}}` for several,
+`{"leave_one_out": column}`, or `{"k_fold": {"column": column, "folds": k, "seed": s}}`, which deals the values of a
+column out to k folds. Each may say its `source`, a text.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +20,12 @@ import numpy as np
 from mmtsa_cli.artifacts.directory import file_names
 from mmtsa_cli.artifacts.options import Source, read_yaml
 from mmtsa_cli.errors import DataError, MmtsaError, UsageError, did_you_mean
+from mmtsa_cli.recordings.index import INDEX_NAME
+from mmtsa_cli.recordings.spelling import two_spellings
 
 Columns = Sequence[Mapping[str, str]]
 _SIDES = ("train", "test")
+_K_FOLD = re.compile(r"(?P<folds>\d+)-fold-(?P<column>.+)")
 _PEOPLE_AND_PLACES = ("subject", "session", "view", "scene")
 
 
@@ -59,8 +65,8 @@ def resolve(
     Parameters
     ----------
     name : str or None
-        A published protocol of the data, `cross-COLUMN`, `leave-one-COLUMN-out`, or a YAML file; None: the data's own
-        default, else cross-subject.
+        A published protocol of the data, `cross-COLUMN`, `leave-one-COLUMN-out`, `K-fold-COLUMN`, or a YAML file; None:
+        the data's own default, else cross-subject.
     clips : sequence of mapping
         Per clip its columns (`id`, `label`, `subject`, ...) as text.
     published : mapping
@@ -73,8 +79,8 @@ def resolve(
     UsageError
         No such protocol or column, or a file that is no protocol.
     DataError
-        A side without clips, a person (session, view) or clip on both sides, a label in the test part that training
-        never saw.
+        A side without clips, a person (session, view) or clip on both sides, even under two spellings, a label in the
+        test part that training never saw.
     """
     name = name or default or "cross-subject"
     definition, where = _definition(name, clips, published)
@@ -142,6 +148,9 @@ def _definition(
         column = name[len("leave-one-") : -len("-out")]
         _check_column(column, clips, f"--protocol {name}")
         return {"leave_one_out": column}, f"--protocol {name}"
+    match = _K_FOLD.fullmatch(name)
+    if match:
+        return {"k_fold": {"column": match["column"], "folds": int(match["folds"])}}, f"--protocol {name}"
     if name.startswith("cross-"):
         column = name[len("cross-") :]
         _check_column(column, clips, f"--protocol {name}")
@@ -150,6 +159,7 @@ def _definition(
         *published,
         *(f"cross-{c}" for c in _PEOPLE_AND_PLACES),
         *(f"leave-one-{c}-out" for c in _PEOPLE_AND_PLACES),
+        *(f"5-fold-{c}" for c in _PEOPLE_AND_PLACES),
     ]
     raise UsageError(
         f"no protocol {name!r}",
@@ -180,7 +190,10 @@ def _check_column(column: str, clips: Columns, where: str) -> None:
 
 
 def _folds(title: str, definition: Mapping[str, Any], clips: Columns, where: Source | str) -> list[Fold]:
+    definition = {key: value for key, value in definition.items() if key != "source"}
     keys = set(definition)
+    if keys == {"k_fold"}:
+        return _k_fold(definition["k_fold"], clips, where)
     if keys == {"leave_one_out"}:
         return _leave_one_out(str(definition["leave_one_out"]), clips, where)
     if keys == {"folds"} and isinstance(definition["folds"], Mapping):
@@ -203,6 +216,34 @@ def _leave_one_out(column: str, clips: Columns, where: Source | str) -> list[Fol
     for value in values:
         split = {"train": {column: [v for v in values if v != value]}, "test": {column: [value]}}
         folds.append(_fold(f"{column}-{value}", split, clips, where, ("leave_one_out",)))
+    return folds
+
+
+def _k_fold(wanted: Any, clips: Columns, where: Source | str) -> list[Fold]:
+    """Deal the values of a column out to k folds, by a seed, so that the folds have about as many clips each."""
+    place = _place(where, ("k_fold",))
+    known = {"column": "subject", "folds": 5, "seed": 0}
+    if not isinstance(wanted, Mapping) or "column" not in wanted or not set(wanted) <= set(known):
+        raise UsageError("not a protocol", where=place, expected="k_fold: {column: subject, folds: 5, seed: 0}")
+    column, numbers = str(wanted["column"]), [wanted.get(key, known[key]) for key in ("folds", "seed")]
+    if not all(isinstance(number, int) and number >= low for number, low in zip(numbers, (2, 0), strict=True)):
+        raise UsageError("not a protocol", where=place, expected="folds of 2 or more, a seed of 0 or more")
+    _check_column(column, clips, place)
+    count, seed = numbers
+    sizes = Counter(clip.get(column, "") for clip in clips)
+    values = sorted(sizes, key=_natural)
+    if len(values) < count:
+        what = f"{count} folds by {column}"
+        raise DataError(what, where=place, expected=f"at least {count} values of {column}", found=str(len(values)))
+    parts: list[list[str]] = [[] for _ in range(count)]
+    shuffled = [values[i] for i in np.random.default_rng([seed, 11]).permutation(len(values))]
+    # The largest first, each to the fold that has the fewest clips: folds of nearly one size, whatever the column.
+    for value in sorted(shuffled, key=lambda value: -sizes[value]):
+        min(parts, key=lambda part: (sum(sizes[v] for v in part), len(part))).append(value)
+    folds = []
+    for number, part in enumerate(parts, 1):
+        split = {"train": {column: [v for v in values if v not in part]}, "test": {column: part}}
+        folds.append(_fold(f"fold-{number}", split, clips, where, ("k_fold",)))
     return folds
 
 
@@ -269,6 +310,8 @@ def _prove(fold: Fold, clips: Columns, place: str) -> None:
                     remedy="a test on what was trained on says nothing: take it out of one side",
                 )
             )
+    if "subject" in fold.apart:
+        errors += _person_twice(fold, clips, place)
     unseen = {clips[i]["label"] for i in fold.test} - {clips[i]["label"] for i in fold.train}
     if unseen and fold.train:
         errors.append(
@@ -281,6 +324,22 @@ def _prove(fold: Fold, clips: Columns, place: str) -> None:
         )
     if errors:
         raise errors[0]
+
+
+def _person_twice(fold: Fold, clips: Columns, place: str) -> list[MmtsaError]:
+    """Return an error for each person who is on both sides under two spellings: `S1` trains, `s01` tests."""
+    train = {clips[i].get("subject", "") for i in fold.train}
+    test = {clips[i].get("subject", "") for i in fold.test}
+    return [
+        DataError(
+            f"subjects {' and '.join(same)} look like one person in two spellings, in the train and the test part of "
+            f"fold {fold.name}",
+            where=place,
+            remedy=f"write them alike in {INDEX_NAME}, or more differently",
+        )
+        for same in two_spellings(sorted(train | test))
+        if train & set(same) and test & set(same)
+    ]
 
 
 def _place(where: Source | str, key: tuple[str, ...]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from mmtsa_cli import __version__
+from mmtsa_cli.artifacts.cache import cache_directory
 from mmtsa_cli.stages import sample, synth
 
 
@@ -19,7 +18,7 @@ def synthetic_samples(*, note: Callable[[str], None]) -> Path:
     note : callable
         Told in one line what is used.
     """
-    cache = user_cache_path("mmtsa") / f"synthetic-{__version__}"
+    cache = cache_directory() / f"synthetic-{__version__}"
     note(f"no data named: using synthetic recordings in {cache}")
     synth.run(cache / "rec")
     return sample.run(cache / "rec", cache / "samples").output

@@ -118,7 +118,7 @@ def test_warnings_alone_leave_exit_code_0(mmtsa, rec: Path) -> None:
     (rec / "dataset.yaml").write_text("modalities:\n  acc: {rate: 25}\n")
     outcome = mmtsa("check", rec, "--jobs", 1)
     for phrase in (
-        "warning: label sit: only subject 1 has it",
+        "warning: label sit: one recording only; no split can both train and test it",
         "labels 'sit' and 'Sit': one activity in two spellings?",
         "walk_1.mp4: the whole file is rgb of rows 2, 6",
         "recording sit_1: acc 1.02 s, rgb 2.00 s overlap for 1.02 s only",

@@ -15,7 +15,7 @@ WRITERS = {"utd-mhad": lambda root: write_utd_mhad(root, colour=True)}
 
 def test_every_adapter_has_a_writer_of_its_layout() -> None:
     assert set(WRITERS) == set(ADAPTERS)
-    assert len(list(dataset.checks())) == 8
+    assert len(list(dataset.checks())) == 10
 
 
 @pytest.mark.parametrize("name", list(ADAPTERS))

@@ -1,10 +1,11 @@
 """Who trains and who tests, and that nobody does both."""
 
 import itertools
+import re
 
 import pytest
 
-from mmtsa_cli.errors import DataError, UsageError
+from mmtsa_cli.errors import DataError, MmtsaError, UsageError
 from mmtsa_cli.sampling.protocols import hold_out, resolve
 
 CLIPS = [
@@ -108,6 +109,62 @@ def test_validation_takes_whole_subjects_out_of_the_training_part():
 
 
 def test_folds_of_values_that_look_alike_as_files_stay_apart():
-    clips = [{"id": f"{s}{n}", "label": "run", "subject": s} for s in ("a b", "a-b", "a/b") for n in (1, 2)]
-    folds = resolve("leave-one-subject-out", clips, published={}).folds
-    assert [fold.name for fold in folds] == ["subject-a-b", "subject-a-b-2", "subject-a-b-3"]
+    clips = [{"id": f"{s}{n}", "label": "run", "session": s} for s in ("a b", "a-b", "a/b") for n in (1, 2)]
+    folds = resolve("leave-one-session-out", clips, published={}).folds
+    assert [fold.name for fold in folds] == ["session-a-b", "session-a-b-2", "session-a-b-3"]
+
+
+def test_one_person_in_two_spellings_cannot_be_on_both_sides():
+    clips = [{"id": f"{s}{n}", "label": "run", "subject": s} for s in ("Subject 1", "subject_01", "2") for n in (1, 2)]
+    with pytest.raises(DataError, match=r"subjects Subject 1 and subject_01 look like one person in two spellings"):
+        resolve("leave-one-subject-out", clips, published={})
+    split = {"own": {"train": {"subject": ["Subject 1", "subject_01"]}, "test": {"subject": ["2"]}}}
+    assert len(resolve("own", clips, published=split).folds) == 1
+
+
+def people(count, clips_each=3):
+    return [
+        {"id": f"{s}-{n}", "label": "run" if n else "walk", "subject": str(s), "session": str(n)}
+        for s in range(1, count + 1)
+        for n in range(clips_each)
+    ]
+
+
+@pytest.mark.parametrize(("count", "folds"), [(10, 5), (7, 3), (5, 5)])
+def test_k_folds_deal_out_every_subject_once(count, folds):
+    clips = people(count)
+    found = resolve(f"{folds}-fold-subject", clips, published={}).folds
+    assert [fold.name for fold in found] == [f"fold-{n}" for n in range(1, folds + 1)]
+    tested = [i for fold in found for i in fold.test]
+    assert sorted(tested) == list(range(len(clips)))
+    assert max(len(fold.test) for fold in found) - min(len(fold.test) for fold in found) <= 3
+    for fold in found:
+        assert not {clips[i]["subject"] for i in fold.train} & {clips[i]["subject"] for i in fold.test}
+    assert found == resolve(f"{folds}-fold-subject", clips, published={}).folds
+
+
+def test_k_folds_by_a_seed_from_a_file(tmp_path):
+    path = tmp_path / "ten.yaml"
+    orders = []
+    for seed in (0, 1):
+        path.write_text(f"k_fold: {{column: subject, folds: 4, seed: {seed}}}\nsource: mine\n")
+        orders.append([fold.test for fold in resolve(str(path), people(12), published={}).folds])
+    assert orders[0] != orders[1]
+    assert sorted(map(len, orders[0])) == [9, 9, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("k_fold: {column: subject, folds: 1}", "folds of 2 or more"),
+        ("k_fold: {column: subject, fold: 3}", "k_fold: {column: subject, folds: 5, seed: 0}"),
+        ("k_fold: {column: sujbect}", "the index has no column 'sujbect'"),
+        ("k_fold: {column: subject, folds: 9}", "expected at least 9 values of subject, found 4"),
+    ],
+)
+def test_k_folds_that_cannot_be(tmp_path, text, phrase):
+    path = tmp_path / "split.yaml"
+    path.write_text(text)
+    with pytest.raises(MmtsaError, match=re.escape(phrase)) as caught:
+        resolve(str(path), people(4), published={})
+    assert f"{path}, line 1" in caught.value.line()

@@ -15,7 +15,7 @@ def test_synthetic_samples_are_made_once_in_the_cache(mmtsa, tmp_path, monkeypat
         return result
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(defaults, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("MMTSA_CACHE", str(tmp_path / "cache" / "mmtsa"))
     monkeypatch.setattr(synth, "run", small)
     quick = ("--recipe", "synthetic", "--set", "training.epochs=1", "--modalities", "gyro")
     first = mmtsa("train", "-o", tmp_path / "run", *quick)

@@ -6,13 +6,13 @@ and a wearable inertial sensor, ICIP 2015.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.datasets.adapter import Scan, ScanOptions, Skipped, add_file, in_order
+from mmtsa_cli.recordings.datasets.tree import FileTree
 from mmtsa_cli.recordings.index import ModalitySpec, Recording
 
 ACTIONS = (
@@ -67,17 +67,26 @@ class UtdMhad:
         "gyro": ModalitySpec("sensor", rate=50.0, unit="deg/s", columns=(4, 5, 6), variable="d_iner"),
     }
     protocols: Mapping[str, Mapping[str, Any]] = {
-        "cross-subject": {"train": {"subject": ["1", "3", "5", "7"]}, "test": {"subject": ["2", "4", "6", "8"]}},
-        "leave-one-subject-out": {"leave_one_out": "subject"},
+        "cross-subject": {
+            "train": {"subject": ["1", "3", "5", "7"]},
+            "test": {"subject": ["2", "4", "6", "8"]},
+            "source": "Chen, Jafari, Kehtarnavaz, ICIP 2015: odd subjects train, even ones test",
+        },
+        "leave-one-subject-out": {
+            "leave_one_out": "subject",
+            "source": "Islam, Iqbal, HAMLET, IROS 2020: each of the eight subjects in turn",
+        },
     }
-    default_protocol = "cross-subject"
+    default_protocol: str | None = "cross-subject"
     expected_layout = (
         "aA_sS_tT_inertial.mat, aA_sS_tT_depth.mat and aA_sS_tT_color.avi (action A in 1..27, subject S, trial T), in "
         "Inertial/, Depth/ and RGB/ or in one folder"
     )
+    clips: int | None = 861
+    options: frozenset[str] = frozenset()
 
-    def scan(self, root: Path) -> Iterator[Recording]:
-        """Yield a recording per action, subject and trial of which there is any file.
+    def scan(self, tree: FileTree, options: ScanOptions) -> Scan:
+        """Find a recording per action, subject and trial of which there is any file.
 
         Raises
         ------
@@ -85,28 +94,31 @@ class UtdMhad:
             Two files of one modality and trial.
         """
         found: dict[tuple[int, int, int], dict[str, Path]] = {}
-        for path, trial, kind in _files(root):
+        skipped = []
+        for name, trial, kind in _files(tree):
+            if not 1 <= trial[0] <= len(ACTIONS):
+                skipped.append(Skipped(name, f"no action of 1 to {len(ACTIONS)}"))
+                continue
             paths = found.setdefault(trial, {})
-            for name in _MODALITIES_OF[kind]:
-                if name in paths:
-                    raise DataError("twice in the dataset", where=str(path), found=f"also {paths[name]}")
-                paths[name] = path
-        for trial in sorted(found):
-            # In the order of `modalities`, whatever the order of the files.
-            yield _recording(trial, {name: found[trial][name] for name in self.modalities if name in found[trial]})
+            for modality in _MODALITIES_OF[kind]:
+                add_file(paths, modality, tree.files[name], _id(trial))
+        recordings = [_recording(trial, in_order(found[trial], self.modalities)) for trial in sorted(found)]
+        return Scan(tuple(recordings), tuple(skipped))
 
 
-def _files(root: Path) -> Iterator[tuple[Path, tuple[int, int, int], str]]:
-    for directory, folders, names in os.walk(root.resolve()):
-        folders.sort()
-        for name in sorted(names):
-            match = _FILE.fullmatch(name)
-            if match and 1 <= int(match[1]) <= len(ACTIONS):
-                yield Path(directory, name), (int(match[1]), int(match[2]), int(match[3])), match[4].lower()
+def _files(tree: FileTree) -> Iterator[tuple[str, tuple[int, int, int], str]]:
+    for name in tree.files:
+        match = _FILE.fullmatch(PurePosixPath(name).name)
+        if match:
+            yield name, (int(match[1]), int(match[2]), int(match[3])), match[4].lower()
+
+
+def _id(trial: tuple[int, int, int]) -> str:
+    return "a{}_s{}_t{}".format(*trial)
 
 
 def _recording(trial: tuple[int, int, int], paths: Mapping[str, Path]) -> Recording:
     action, subject, repetition = trial
-    name, label = f"a{action}_s{subject}_t{repetition}", ACTIONS[action - 1]
+    name, label = _id(trial), ACTIONS[action - 1]
     columns = {"id": name, "label": label, "subject": str(subject), "trial": str(repetition)}
     return Recording(name, label, columns, paths)

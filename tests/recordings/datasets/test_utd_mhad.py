@@ -10,13 +10,14 @@ from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings.clip import open_clip
 from mmtsa_cli.recordings.datasets.utd_mhad import ACTIONS, UtdMhad
 from mmtsa_cli.recordings.index import Dataset
+from tests.contracts.dataset import scanned
 from tests.trees.utd_mhad import write_utd_mhad
 
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_recordings_are_found_in_folders_and_in_one(tmp_path: Path, flat: bool) -> None:
     write_utd_mhad(tmp_path, actions=(1, 10, 2), subjects=(1, 8), trials=(1, 2), flat=flat, colour=True)
-    found = list(UtdMhad().scan(tmp_path))
+    found = scanned(UtdMhad(), tmp_path)
     assert len(found) == 12
     assert [r.id for r in found[:5]] == ["a1_s1_t1", "a1_s1_t2", "a1_s8_t1", "a1_s8_t2", "a2_s1_t1"]
     assert {r.label for r in found} == {"swipe_left", "swipe_right", "draw_circle_counter_clockwise"}
@@ -27,7 +28,7 @@ def test_recordings_are_found_in_folders_and_in_one(tmp_path: Path, flat: bool) 
 
 def test_both_sensors_and_videos_open_as_one_clip(tmp_path: Path) -> None:
     adapter = UtdMhad()
-    recordings = tuple(adapter.scan(write_utd_mhad(tmp_path, colour=True)))
+    recordings = tuple(scanned(adapter, write_utd_mhad(tmp_path, colour=True)))
     dataset = Dataset("utd-mhad", tmp_path, adapter.modalities, recordings)
     clip = open_clip(dataset, recordings[0], ["rgb", "depth", "acc", "gyro"])
     assert clip.end_s == pytest.approx(2.0, abs=0.01)
@@ -38,7 +39,7 @@ def test_both_sensors_and_videos_open_as_one_clip(tmp_path: Path) -> None:
 def test_a_trial_without_a_file_of_one_kind(tmp_path: Path) -> None:
     write_utd_mhad(tmp_path)
     (tmp_path / "Depth" / "a1_s1_t1_depth.mat").unlink()
-    first, *others = UtdMhad().scan(tmp_path)
+    first, *others = scanned(UtdMhad(), tmp_path)
     assert set(first.paths) == {"acc", "gyro"}
     assert all("depth" in other.paths for other in others)
 
@@ -47,23 +48,24 @@ def test_other_names_are_passed_over_and_doubles_refused(tmp_path: Path) -> None
     write_utd_mhad(tmp_path)
     for name in ("a28_s1_t1_depth.mat", "a1_s1_t1_skeleton.mat", "notes.txt"):
         (tmp_path / name).touch()
-    assert len(list(UtdMhad().scan(tmp_path))) == 4
+    assert len(scanned(UtdMhad(), tmp_path)) == 4
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "a1_s1_t1_depth.mat").touch()
-    with pytest.raises(DataError, match="twice in the dataset"):
-        list(UtdMhad().scan(tmp_path))
+    with pytest.raises(DataError, match="two files of depth for one clip, a1_s1_t1"):
+        scanned(UtdMhad(), tmp_path)
 
 
 def test_protocols_are_the_published_ones() -> None:
     split = UtdMhad.protocols["cross-subject"]
-    assert split == {"train": {"subject": ["1", "3", "5", "7"]}, "test": {"subject": ["2", "4", "6", "8"]}}
-    assert UtdMhad.protocols["leave-one-subject-out"] == {"leave_one_out": "subject"}
+    assert split["train"] == {"subject": ["1", "3", "5", "7"]}
+    assert split["test"] == {"subject": ["2", "4", "6", "8"]}
+    assert UtdMhad.protocols["leave-one-subject-out"]["leave_one_out"] == "subject"
     assert len(set(ACTIONS)) == 27
 
 
 @pytest.mark.data
 def test_the_real_files(data_root: Path) -> None:
-    found = list(UtdMhad().scan(data_root / "utd-mhad"))
+    found = scanned(UtdMhad(), data_root / "utd-mhad")
     assert len(found) == 646
     assert {r.subject for r in found} == set("123456")
     assert {r.label for r in found} == set(ACTIONS)
