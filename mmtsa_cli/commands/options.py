@@ -48,6 +48,11 @@ jobs = click.option(
     default=None,
     help="Processes at the same time.  [default: one a core]",
 )
+root = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Directory that holds the recordings now, if the index was made on another machine.",
+)
 
 
 def positive(value_type: Any = float) -> Any:

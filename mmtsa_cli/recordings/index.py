@@ -8,7 +8,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mmtsa_cli.recordings.description import (
     read_description,
     write_description,
 )
+from mmtsa_cli.recordings.relocation import relocation
 
 __all__ = [
     "DATASET_NAME",
@@ -105,12 +106,18 @@ class Dataset:
         return {name: spec.kind for name, spec in self.modalities.items()}
 
 
-def read_index(directory: Path) -> Dataset:
+def read_index(directory: Path, *, root: Path | None = None) -> Dataset:
     """Read and check the index of a directory; opens none of the recordings.
 
     `index.csv` has the columns `id,label,subject`, may have `start,end` in seconds and any others, and one column a
     modality that holds a path, relative to `directory` or absolute; an empty cell means not recorded. Without
     `dataset.yaml`, columns of the usual names (`modalities.KNOWN_KINDS`) are modalities with default settings.
+
+    Parameters
+    ----------
+    directory : Path
+    root : Path, optional
+        Where the recordings lie now, if the index was made on another machine (`relocation`).
 
     Raises
     ------
@@ -135,6 +142,8 @@ def read_index(directory: Path) -> Dataset:
     reader.raise_errors()
     if not recordings:
         raise DataError("lists no recordings", where=str(path), expected="a row a recording below the header")
+    if root is not None:
+        recordings = _relocated(recordings, root, path)
     return Dataset(
         name=description.name or directory.resolve().name,
         root=directory,
@@ -175,26 +184,36 @@ def fingerprint_index(directory: Path) -> str:
     return "sha256:" + digest.hexdigest()
 
 
+def _relocated(recordings: tuple[Recording, ...], root: Path, path: Path) -> tuple[Recording, ...]:
+    # As the index has them: a path of another system would not survive being made one of this.
+    files = [recording.paths.files for recording in recordings if isinstance(recording.paths, _Paths)]
+    moved = relocation([text for its in files for text in its.values()], root, where=str(path))
+    return tuple(
+        replace(recording, paths=_Paths(path.parent, {name: moved[text] for name, text in its.items()}))
+        for recording, its in zip(recordings, files, strict=True)
+    )
+
+
 class _Paths(Mapping[str, Path]):
     """Paths made when they are asked for: of a large index most never are, and making them is most of its reading."""
 
-    __slots__ = ("_files", "_root")
+    __slots__ = ("_root", "files")
 
     def __init__(self, root: Path, files: dict[str, str]) -> None:
         self._root = root
-        self._files = files
+        self.files = files
 
     def __getitem__(self, name: str) -> Path:
-        return self._root / self._files[name]
+        return self._root / self.files[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files
+        return name in self.files
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
+        return iter(self.files)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
 
 class _Rows:
