@@ -25,6 +25,14 @@ def warn(text: str) -> None:
     click.echo(f"mmtsa: warning: {text}", err=True)
 
 
+def warn_of(texts: Sequence[str], *, shown: int = 10) -> None:
+    """Warn of several things, a line each; of more than `shown` the rest is counted."""
+    for text in texts[:shown]:
+        warn(text)
+    if len(texts) > shown:
+        warn(f"and {len(texts) - shown} more; --json has all")
+
+
 def print_json(value: Any) -> None:
     """Print a result for programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -69,6 +69,7 @@ from mmtsa_cli.commands import console, options
     help="Format of the images.  [default: as the output's name says, or png]",
 )
 @options.modalities
+@options.root
 @options.jobs
 @options.overwrite
 @options.json_output
@@ -88,6 +89,7 @@ def command(
     max_memory: str,
     file_format: str | None,
     modalities: tuple[str, ...] | None,
+    root: Path | None,
     jobs: int | None,
     overwrite: bool,
     as_json: bool,
@@ -122,7 +124,14 @@ def command(
     )
     with console.progress("imagify") as progress:
         result = imagify.run(
-            source, output, options=wanted, modalities=modalities, jobs=jobs, overwrite=overwrite, progress=progress
+            source,
+            output,
+            options=wanted,
+            modalities=modalities,
+            root=root,
+            jobs=jobs,
+            overwrite=overwrite,
+            progress=progress,
         )
     if not result.fresh:
         console.note(f"{output} already holds this result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,6 @@ def _show(result: Any, *, as_json: bool) -> None:
     if not as_json:
         console.print_rows("Labels", facts["by_label"])
         short = {name: value for name, value in facts.items() if name not in _TABLES}
-        result = type(result)(result.output, result.fresh, short)
+        result = replace(result, facts=short)
     console.print_result("Index", result, as_json=as_json)
-    for text in facts["warnings"]:
-        console.warn(text)
+    console.warn_of(facts["warnings"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,8 +37,10 @@ from mmtsa_cli.commands import console, options
     help="Longest gap of a series, in seconds, that is filled by interpolation.",
 )
 @click.option("--skip-short", is_flag=True, help="Leave out clips shorter than the window instead of refusing.")
+@click.option("--strict", is_flag=True, help="Stop at a recording that cannot be read instead of leaving it out.")
 @click.option("--exclude-labels", default="", help="Labels to leave out, separated by commas.")
 @click.option("--images", is_flag=True, help="Also write a contact sheet a clip: the frames and fields of one draw.")
+@options.root
 @options.protocol
 @options.seed
 @options.jobs
@@ -54,8 +57,10 @@ def command(
     quality: int,
     max_gap: float,
     skip_short: bool,
+    strict: bool,
     exclude_labels: str,
     images: bool,
+    root: Path | None,
     protocol: str | None,
     seed: int,
     jobs: int | None,
@@ -66,7 +71,8 @@ def command(
 
     Reads a directory with an index (from `mmtsa prepare`, `mmtsa synth`, or written by hand). Writes, per clip, a few
     candidate frames of each segment and every sensor's series whole, so that training draws anew in every epoch without
-    touching a video again. Clips that lack one of the modalities are left out and counted.
+    touching a video again. Clips that lack one of the modalities, and those with a file that cannot be read, are left
+    out and counted.
 
     \b
     Examples:
@@ -85,10 +91,16 @@ def command(
             protocol=protocol,
             seed=seed,
             skip_short=skip_short,
+            strict=strict,
             exclude_labels=tuple(label.strip() for label in exclude_labels.split(",") if label.strip()),
             images=images,
+            root=root,
             jobs=jobs,
             overwrite=overwrite,
             progress=progress,
         )
-    console.print_result("Sample store", result, as_json=as_json)
+    told = {name: value for name, value in result.facts.items() if name not in ("damaged", "warnings")}
+    shown = result if as_json else replace(result, facts=told)
+    console.print_result("Sample store", shown, as_json=as_json)
+    lost = result.facts["damaged"]
+    console.warn_of([*result.facts["warnings"], *(f"{one['id']} left out: {one['error']}" for one in lost)])

@@ -28,6 +28,21 @@ def missing_error(missing: Sequence[Path], total: int, *, where: str, root: Path
     )
 
 
+def refuse_elsewhere(paths: Iterable[Path], *, where: str, root: Path | None = None) -> list[Path]:
+    """Return the files that are not there; refuse an index of which at least half are not.
+
+    Raises
+    ------
+    DataError
+        Half of the files or more are not there: the index was made on another machine, or the data was moved.
+    """
+    wanted = list(dict.fromkeys(paths))
+    missing = missing_files(wanted)
+    if len(missing) > 1 and 2 * len(missing) >= len(wanted):
+        raise missing_error(missing, len(wanted), where=where, root=root)
+    return missing
+
+
 def relocation(written: Sequence[str], root: Path, *, where: str) -> Mapping[str, str]:
     """Return what the paths of an index become when their files lie below `root`.
 

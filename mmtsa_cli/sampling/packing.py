@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from mmtsa_cli.sampling.store import (
     CLIPS_NAME,
     FRAME_RECORD,
     STORE_NAME,
+    ClipsWriter,
+    RowsWriter,
     StoredModality,
     StoreHeader,
-    write_clips,
     write_header,
 )
 
@@ -80,6 +82,14 @@ class PackedClip:
     notes: tuple[str, ...]
 
 
+class TooShortError(DataError):
+    """A clip is shorter than the window: nothing is wrong with its files, but with the wish."""
+
+
+class OtherAxesError(DataError):
+    """A sensor of a clip has other axes than that of the clips before."""
+
+
 def pack_clip(
     dataset: Dataset,
     recording: Recording,
@@ -92,7 +102,9 @@ def pack_clip(
     Raises
     ------
     DataError
-        A file that cannot be used, or a clip shorter than the window.
+        A file that cannot be used.
+    TooShortError
+        A clip shorter than the window.
     """
     with open_clip(dataset, recording, modalities, max_gap_s=options.max_gap_s) as clip:
         return _pack(clip, dataset, recording, modalities, rates, options)
@@ -121,10 +133,10 @@ def _pack(
     return PackedClip({**columns, **extra}, frames, series, extremes, channels, grey, notes)
 
 
-def _too_short(recording: Recording, clip: Clip, duration: float, options: CuttingOptions) -> DataError:
+def _too_short(recording: Recording, clip: Clip, duration: float, options: CuttingOptions) -> TooShortError:
     fits = np.floor(duration * 100) / 100
     each = ", ".join(f"{name} {end - start:.3g} s" for name, (start, end) in clip.spans.items())
-    return DataError(
+    return TooShortError(
         "shorter than the window",
         where=f"recording {recording.id}",
         expected=f"at least {options.window_s:g} s",
@@ -185,28 +197,41 @@ def _encode(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
 
 
 class StoreWriter:
-    """Appends packed clips to the files of a store.
+    """Appends packed clips to the files of a store; of a clip nothing stays in memory but some 30 bytes a sensor.
 
-    Use as a context manager; `close_store` writes the tables and the header.
+    Use as a context manager; `finish` writes the tables and the header.
+
+    Parameters
+    ----------
+    directory : Path
+    modalities : mapping of str to StoredModality
+    columns : sequence of str
+        What `clips.csv` says of a clip.
     """
 
-    def __init__(self, directory: Path, modalities: Mapping[str, StoredModality]) -> None:
+    def __init__(self, directory: Path, modalities: Mapping[str, StoredModality], columns: Sequence[str]) -> None:
         self._directory = directory
         self._modalities = dict(modalities)
-        self._clips: list[Mapping[str, str]] = []
-        self._frames: dict[str, list[tuple[int, float, int, int, int, int]]] = {}
-        self._extremes: dict[str, list[NDArray[np.float32]]] = {}
-        self._bounds: dict[str, list[int]] = {}
+        self._columns = columns
+        self._clips = 0
+        self._extremes: dict[str, array[float]] = {}
+        self._bounds: dict[str, array[int]] = {}
         self._offsets: dict[str, int] = {}
         self._stack = ExitStack()
         self._files: dict[str, BinaryIO] = {}
+        self._tables: dict[str, RowsWriter] = {}
+        self._table: ClipsWriter
 
     def __enter__(self) -> StoreWriter:
+        self._table = self._stack.enter_context(ClipsWriter(self._directory / CLIPS_NAME, self._columns))
         for name, modality in self._modalities.items():
             stem = "frames" if modality.kind == "video" else "series"
             file = (self._directory / f"{stem}-{name}.bin").open("wb")
             self._files[name] = self._stack.enter_context(file)
-            self._frames[name], self._bounds[name], self._extremes[name], self._offsets[name] = [], [0], [], 0
+            if modality.kind == "video":
+                table = RowsWriter(self._directory / f"frames-{name}.npy", FRAME_RECORD)
+                self._tables[name] = self._stack.enter_context(table)
+            self._bounds[name], self._extremes[name], self._offsets[name] = array("q", [0]), array("f"), 0
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -217,29 +242,31 @@ class StoreWriter:
 
         Raises
         ------
-        DataError
-            Its sensors have other axes than those of the clips before.
+        OtherAxesError
+            Its sensors have other axes than those of the clips before; nothing of it was written.
         """
         for name, axes in clip.channels.items():
             self._check_axes(name, axes, clip.columns["id"])
-        number = len(self._clips)
-        self._clips.append(clip.columns)
+        self._table.append(clip.columns)
         for name, frames in clip.frames.items():
+            rows = []
             for frame in frames:
                 place = (self._offsets[name], len(frame.jpeg))
-                self._frames[name].append((number, frame.time_s, *place, frame.height, frame.width))
+                rows.append((self._clips, frame.time_s, *place, frame.height, frame.width))
                 self._files[name].write(frame.jpeg)
                 self._offsets[name] += len(frame.jpeg)
+            self._tables[name].append(rows)
         for name, values in clip.series.items():
             self._files[name].write(np.ascontiguousarray(values, "<f4").data)
             self._bounds[name].append(self._bounds[name][-1] + len(values))
-            self._extremes[name].append(clip.extremes[name])
+            self._extremes[name].extend(clip.extremes[name].ravel().tolist())
+        self._clips += 1
 
     def _check_axes(self, name: str, axes: tuple[str, ...], clip: str) -> None:
         known = self._modalities[name].channels
         # Other names of as many axes are another spelling; the same names in another order are other columns.
         if len(axes) != len(known) or (axes != known and sorted(axes) == sorted(known)):
-            raise DataError(
+            raise OtherAxesError(
                 f"other axes of {name} than the recordings before",
                 where=f"recording {clip}",
                 expected=f"{len(known)}: {', '.join(known)}",
@@ -251,10 +278,10 @@ class StoreWriter:
         """Write the tables and the header."""
         for name, modality in self._modalities.items():
             if modality.kind == "video":
-                np.save(self._directory / f"frames-{name}.npy", np.array(self._frames[name], FRAME_RECORD))
+                self._tables[name].finish()
             else:
                 np.save(self._directory / f"series-{name}.npy", np.array(self._bounds[name], "<i8"))
                 extremes = np.array(self._extremes[name], "<f4").reshape(-1, len(modality.channels), 2)
                 np.save(self._directory / f"extremes-{name}.npy", extremes)
-        write_clips(self._directory / CLIPS_NAME, self._clips)
+        self._table.finish()
         write_header(self._directory / STORE_NAME, header)

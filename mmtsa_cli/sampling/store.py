@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -218,13 +219,60 @@ def _read_header(path: Path) -> StoreHeader:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy=_ANEW) from None
 
 
-def write_clips(path: Path, clips: Sequence[Mapping[str, str]]) -> None:
-    """Write `clips.csv`."""
-    columns = list(dict.fromkeys(key for clip in clips for key in clip))
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        writer.writeheader()
-        writer.writerows(clips)
+class ClipsWriter:
+    """Writes `clips.csv`, a row a clip; use as a context manager."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        self._columns = columns
+
+    def __enter__(self) -> ClipsWriter:
+        self._stream = self._path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._stream, self._columns, restval="")
+        self._writer.writeheader()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+
+    def append(self, clip: Mapping[str, str]) -> None:
+        """Write one row."""
+        self._writer.writerow(clip)
+
+    def finish(self) -> None:
+        """Bring everything to the file, so that a full disk is met here."""
+        self._stream.flush()
+
+
+class RowsWriter:
+    """Writes a `.npy` file of records whose number is known only at the end; use as a context manager."""
+
+    def __init__(self, path: Path, dtype: np.dtype) -> None:
+        self._path = path
+        self._rows = path.with_suffix(".rows")
+        self._dtype = dtype
+        self._count = 0
+
+    def __enter__(self) -> RowsWriter:
+        self._stream = self._rows.open("w+b")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+        self._rows.unlink(missing_ok=True)
+
+    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write some records."""
+        self._stream.write(np.array(rows, self._dtype).tobytes())
+        self._count += len(rows)
+
+    def finish(self) -> None:
+        """Put the header before the rows."""
+        self._stream.seek(0)
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self._count,)}
+        with self._path.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            shutil.copyfileobj(self._stream, stream)
 
 
 def _read_clips(path: Path) -> tuple[dict[str, str], ...]:

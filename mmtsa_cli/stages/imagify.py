@@ -17,8 +17,9 @@ from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.imaging.field import Kind, Range, is_flat, parse_bounds, piecewise_mean, rescale
 from mmtsa_cli.imaging.files import FORMATS, write_npy, write_png
 from mmtsa_cli.modalities import select
-from mmtsa_cli.recordings.index import Dataset, ModalitySpec, Recording, fingerprint_index, read_index
+from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, ModalitySpec, Recording, fingerprint_index, read_index
 from mmtsa_cli.recordings.reading import read_series
+from mmtsa_cli.recordings.relocation import refuse_elsewhere
 from mmtsa_cli.recordings.series import Series, crop
 from mmtsa_cli.stages.parallel import in_parallel
 
@@ -126,6 +127,7 @@ def run(
     *,
     options: ImagifyOptions | None = None,
     modalities: Sequence[str] | None = None,
+    root: Path | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
@@ -141,6 +143,8 @@ def run(
     options : ImagifyOptions, optional
     modalities : sequence of str, optional
         Of recordings: which sensors; None: all.
+    root : Path, optional
+        Of recordings: where they lie now, if the index was made on another machine.
     jobs : int, optional
         Of recordings: processes at the same time.
 
@@ -151,7 +155,7 @@ def run(
     options = options or ImagifyOptions()
     _check(options)
     if source.is_dir():
-        return _run_recordings(source, output, options, modalities, jobs, overwrite, progress)
+        return _run_recordings(source, output, options, modalities, root, jobs, overwrite, progress)
     return _run_file(source, output, options)
 
 
@@ -327,11 +331,12 @@ def _run_recordings(
     output: Path,
     options: ImagifyOptions,
     modalities: Sequence[str] | None,
+    root: Path | None,
     jobs: int | None,
     overwrite: bool,
     progress: Progress,
 ) -> ImagifyResult:
-    dataset = read_index(source)
+    dataset = read_index(source, root=root)
     kinds = dataset.kinds()
     names = select(modalities, kinds) if modalities else tuple(kinds)
     sensors = [name for name in names if kinds[name] == "sensor"]
@@ -340,6 +345,8 @@ def _run_recordings(
     if options.columns:
         remedy = "dataset.yaml says which columns a sensor has"
         raise UsageError("recordings have no --columns", where="--columns", remedy=remedy)
+    paths = [recording.paths[name] for recording in dataset.recordings for name in sensors if name in recording.paths]
+    refuse_elsewhere(paths, where=str(source / INDEX_NAME), root=root)
     configuration = {**asdict(options), "modalities": sensors}
     manifest = Manifest("imagify", configuration, None, {str(source): fingerprint_index(source)})
     if check_output(output, manifest, overwrite=overwrite) == "done":

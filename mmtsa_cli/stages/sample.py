@@ -10,13 +10,21 @@ from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
-from mmtsa_cli.errors import DataError, UsageError, did_you_mean
+from mmtsa_cli.errors import DataError, MmtsaError
 from mmtsa_cli.modalities import select
-from mmtsa_cli.recordings.clip import check_files, open_clip
+from mmtsa_cli.recordings.clip import open_clip
 from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
-from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip, StoreWriter, pack_clip
+from mmtsa_cli.sampling.packing import (
+    CuttingOptions,
+    OtherAxesError,
+    PackedClip,
+    StoreWriter,
+    TooShortError,
+    pack_clip,
+)
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
+from mmtsa_cli.stages.losses import DAMAGED, TOO_SHORT, LeftOut, Losses, choose, nothing_left, too_many
 from mmtsa_cli.stages.parallel import in_parallel
 from mmtsa_cli.stages.result import StageResult
 
@@ -32,8 +40,10 @@ def run(
     protocol: str | None = None,
     seed: int = 0,
     skip_short: bool = False,
+    strict: bool = False,
     exclude_labels: Sequence[str] = (),
     images: bool = False,
+    root: Path | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
@@ -52,26 +62,33 @@ def run(
         What `train` and `eval` use where they are not told otherwise; proved here, so that a wrong one fails early.
     skip_short : bool
         Leave out clips shorter than the window instead of refusing.
+    strict : bool
+        Stop at the first recording that cannot be read instead of leaving it out; one of half of them or more is
+        refused in any case.
     images : bool
         Also write `sheets/ID.png`: what a draw with this seed gives the network.
+    root : Path, optional
+        Where the recordings lie now, if the index was made on another machine.
 
     Returns
     -------
     StageResult
-        Facts: clips, left_out, modalities, segments, window_s, frames, megabytes, protocol and its folds, notes.
+        Facts: clips, left_out (count by reason), modalities, segments, window_s, frames, megabytes, protocol and its
+        folds, notes, damaged (id and error of those that cannot be read, the first thousand), warnings.
 
     Raises
     ------
     DataError, UsageError, ArtifactError
     """
     options = options or CuttingOptions()
-    dataset = read_index(recordings)
+    dataset = read_index(recordings, root=root)
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
-    chosen, left_out = _choose(dataset, names, exclude_labels)
+    chosen, losses = choose(dataset, names, exclude_labels, strict=strict, root=root)
     folds = _proved(protocol, dataset, chosen)
     wishes = {
         "protocol": protocol,
         "skip_short": skip_short,
+        "strict": strict,
         "exclude_labels": sorted(exclude_labels),
         "images": images,
     }
@@ -81,18 +98,19 @@ def run(
         return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
-        rates = _rates(dataset, chosen, names, options)
+        rates = _rates(dataset, chosen, names, options, strict=strict)
         # Each task carries the description of the dataset, but not its thousands of rows.
         described = replace(dataset, recordings=())
-        tasks = [(described, recording, names, rates, options, skip_short) for recording in chosen]
+        tasks = [(described, recording, names, rates, options, skip_short, strict) for recording in chosen]
         with in_parallel(_pack, tasks, jobs=jobs) as results:
-            packed = _counted(results, len(tasks), left_out, progress)
-            notes = _write_store(directory, dataset, names, rates, options, packed, protocol)
+            packed = _counted(results, len(tasks), losses, progress)
+            notes = _write_store(directory, dataset, chosen, names, rates, options, packed, losses, protocol, strict)
         if images:
             from mmtsa_cli.stages.sheets import write_sheets
 
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
-        facts.update(_facts(directory, names, options, folds, left_out, notes))
+        facts.update(_facts(directory, names, options, folds, losses, notes))
+        facts["warnings"] = _shared_files(folds, chosen, names)
     return StageResult(output, True, facts)
 
 
@@ -108,59 +126,57 @@ def _columns(recording: Recording) -> dict[str, str]:
     return {**recording.columns, "id": recording.id, "label": recording.label}
 
 
-def _choose(
-    dataset: Dataset, names: Sequence[str], exclude_labels: Sequence[str]
-) -> tuple[list[Recording], Counter[str]]:
-    labels = {recording.label for recording in dataset.recordings}
-    for label in exclude_labels:
-        if label not in labels:
-            raise UsageError(f"no label {label!r}", where="--exclude-labels", remedy=did_you_mean(label, labels))
-    chosen, left_out = [], Counter[str]()
-    for recording in dataset.recordings:
-        missing = [name for name in names if name not in recording.paths]
-        if recording.label in exclude_labels:
-            left_out["label excluded"] += 1
-        elif missing:
-            left_out[f"no {', '.join(missing)}"] += 1
-        else:
-            # Before hours of work, not in the midst of them.
-            check_files(recording, names)
-            chosen.append(recording)
-    if not chosen:
-        raise DataError(
-            f"no recording has all of {', '.join(names)}",
-            where=str(dataset.root),
-            found=", ".join(f"{count} x {why}" for why, count in left_out.items()) or "an empty index",
-            remedy="name fewer --modalities",
-        )
-    return chosen, left_out
+def _shared_files(protocol: Protocol | None, chosen: Sequence[Recording], names: Sequence[str]) -> list[str]:
+    """Return a warning for each modality of which one file both trains and tests: cameras share sensors."""
+    warnings = []
+    for name in names if protocol else ():
+        files = [(str(recording.paths[name]), recording.start_s, recording.end_s) for recording in chosen]
+        for fold in protocol.folds if protocol else ():
+            shared = {files[i] for i in fold.train} & {files[i] for i in fold.test}
+            if shared:
+                warnings.append(
+                    f"{len(shared)} files of {name} are both in the train and the test part of {fold.name}: "
+                    f"what {name} reaches there says nothing"
+                )
+                break
+    return warnings
 
 
 def _rates(
-    dataset: Dataset, chosen: Sequence[Recording], names: Sequence[str], options: CuttingOptions
+    dataset: Dataset, chosen: Sequence[Recording], names: Sequence[str], options: CuttingOptions, *, strict: bool
 ) -> dict[str, float]:
-    """Return the rate at which each sensor is stored: the nominal one, else that of the first recording."""
+    """Return the rate at which each sensor is stored: the nominal one, else that of the first sound recording."""
     rates = {}
     for name in names:
         spec = dataset.modalities[name]
         if spec.kind == "sensor":
-            rates[name] = spec.rate or _measured_rate(dataset, chosen[0], name, options)
+            rates[name] = spec.rate or _measured_rate(dataset, chosen, name, options, strict=strict)
     return rates
 
 
-def _measured_rate(dataset: Dataset, recording: Recording, name: str, options: CuttingOptions) -> float:
-    with open_clip(dataset, recording, [name], max_gap_s=options.max_gap_s) as clip:
-        return float(round(clip.series[name].rate, 3))
+def _measured_rate(
+    dataset: Dataset, chosen: Sequence[Recording], name: str, options: CuttingOptions, *, strict: bool
+) -> float:
+    first: MmtsaError | None = None
+    for recording in chosen:
+        try:
+            with open_clip(dataset, recording, [name], max_gap_s=options.max_gap_s) as clip:
+                return float(round(clip.series[name].rate, 3))
+        except MmtsaError as error:
+            if strict:
+                raise
+            first = first or error
+    raise first or DataError(f"no recording of {name}")
 
 
 def _counted(
-    results: Iterator[PackedClip | None], total: int, left_out: Counter[str], progress: Progress
+    results: Iterator[PackedClip | LeftOut], total: int, losses: Losses, progress: Progress
 ) -> Iterator[PackedClip]:
-    """Yield the packed clips, counting those that are too short."""
+    """Yield the packed clips, counting what is left out."""
     for done, result in enumerate(results, start=1):
         progress(done, total)
-        if result is None:
-            left_out["shorter than the window"] += 1
+        if isinstance(result, LeftOut):
+            losses.add(result)
         else:
             yield result
 
@@ -172,35 +188,52 @@ def _pack(
     rates: dict[str, float],
     options: CuttingOptions,
     skip_short: bool,
-) -> PackedClip | None:
-    if skip_short and _is_short(dataset, recording, names, options):
-        return None
-    return pack_clip(dataset, recording, names, rates, options)
-
-
-def _is_short(dataset: Dataset, recording: Recording, names: Sequence[str], options: CuttingOptions) -> bool:
-    with open_clip(dataset, recording, names, max_gap_s=options.max_gap_s) as clip:
-        return clip.end_s - clip.start_s < options.window_s
+    strict: bool,
+) -> PackedClip | LeftOut:
+    try:
+        return pack_clip(dataset, recording, names, rates, options)
+    except TooShortError:
+        if not skip_short:
+            raise
+        return LeftOut(recording.id, TOO_SHORT)
+    except MmtsaError as error:
+        if strict:
+            raise
+        return LeftOut(recording.id, DAMAGED, error)
 
 
 def _write_store(
     directory: Path,
     dataset: Dataset,
+    chosen: Sequence[Recording],
     names: Sequence[str],
     rates: dict[str, float],
     options: CuttingOptions,
     packed: Iterator[PackedClip],
+    losses: Losses,
     protocol: str | None,
+    strict: bool,
 ) -> list[str]:
     first = next(packed, None)
     if first is None:
-        raise DataError("every clip is shorter than the window", where="--window", found=f"{options.window_s:g} s")
+        raise nothing_left(losses, options.window_s)
     stored = {name: _stored(dataset, name, first, rates) for name in names}
+    columns = list(dict.fromkeys(["id", "label", "duration_s", *(key for r in chosen for key in r.columns)]))
     notes = Counter[str]()
-    with StoreWriter(directory, stored) as writer:
+    count = 0
+    with StoreWriter(directory, stored, columns) as writer:
         for clip in _chain(first, packed):
-            writer.append(clip)
+            try:
+                writer.append(clip)
+            except OtherAxesError as error:
+                if strict:
+                    raise
+                losses.add(LeftOut(clip.columns["id"], DAMAGED, error))
+                continue
             notes.update(clip.notes)
+            count += 1
+        if losses.counts[DAMAGED] >= max(2, count):
+            raise too_many(losses, losses.counts[DAMAGED] + count)
         writer.finish(
             StoreHeader(
                 name=dataset.name,
@@ -233,7 +266,7 @@ def _facts(
     names: Sequence[str],
     options: CuttingOptions,
     protocol: Protocol | None,
-    left_out: Counter[str],
+    losses: Losses,
     notes: list[str],
 ) -> dict[str, Any]:
     import csv
@@ -243,7 +276,7 @@ def _facts(
     size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     return {
         "clips": clips,
-        "left_out": dict(left_out),
+        "left_out": dict(losses.counts),
         "modalities": list(names),
         "segments": options.segments,
         "frames": options.frames,
@@ -252,4 +285,5 @@ def _facts(
         "protocol": protocol.name if protocol else None,
         "folds": len(protocol.folds) if protocol else None,
         "notes": notes,
+        "damaged": [{"id": name, "error": error.line()} for name, error in losses.errors.items()],
     }

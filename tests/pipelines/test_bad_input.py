@@ -7,6 +7,7 @@ with the file and leave nothing behind; what can be put in order must be put in 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,11 +86,26 @@ def test_a_series_that_cannot_be_used(mmtsa, rec: Path, tmp_path: Path, case: st
     for arguments in (
         ("imagify", rec / "walk_1.csv", "-o", tmp_path / "gaf.png"),
         ("imagify", rec, "-o", tmp_path / "images", "--modalities", "acc", "--jobs", jobs),
-        ("sample", rec, "-o", tmp_path / "samples", "--window", 0.5, "--jobs", jobs),
+        ("sample", rec, "-o", tmp_path / "samples", "--window", 0.5, "--jobs", jobs, "--strict"),
     ):
         assert_one_line(mmtsa(*arguments, expect=1), phrase)
     assert content(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["rec"]
+    assert_it_survives(mmtsa, rec, tmp_path, phrase, jobs)
+
+
+def assert_it_survives(mmtsa, rec: Path, tmp_path: Path, phrase: str, jobs: int = 1, lost: str = "walk_1") -> None:
+    """Sampling leaves the one damaged recording out, says which and why, and counts it."""
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "samples", "--window", 0.5, "--jobs", jobs, "--json")
+    facts = json.loads(outcome.stdout)
+    assert (facts["clips"], facts["left_out"]) == (5, {"cannot be read": 1})
+    assert [one["id"] for one in facts["damaged"]] == [lost]
+    assert phrase in facts["damaged"][0]["error"]
+    (line,) = outcome.stderr.strip().splitlines()
+    assert line.startswith(f"mmtsa: warning: {lost} left out: ")
+    assert phrase in line
+    ids = [clip["id"] for clip in Store(tmp_path / "samples").clips]
+    assert sorted([*ids, lost]) == ["sit_1", "sit_2", "sit_3", "walk_1", "walk_2", "walk_3"]
 
 
 def assert_one_line(outcome, phrase: str) -> None:
@@ -177,7 +193,7 @@ def test_other_columns_than_the_other_recordings(mmtsa, rec: Path, tmp_path: Pat
     row = ",1" * (header.count(",") - 1) + f",{2}\n"
     (rec / "walk_2.csv").write_text(header + "".join(f"{i / 50}{row}" for i in range(100)))
     assert phrase in mmtsa("check", rec, "--jobs", 1, expect=1).stdout
-    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, expect=1)
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--strict", expect=1)
     assert_one_line(outcome, f"walk_2: other axes of acc than the recordings before, expected 3: x, y, z, found {axes}")
     assert [path.name for path in tmp_path.iterdir()] == ["rec"]
     (rec / "dataset.yaml").write_text("modalities:\n  acc: {columns: [x, y, z]}\n")
@@ -185,15 +201,16 @@ def test_other_columns_than_the_other_recordings(mmtsa, rec: Path, tmp_path: Pat
         mmtsa("check", rec, "--jobs", 1)
         mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5)
     else:
-        outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, expect=1)
+        outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--strict", expect=1)
         assert_one_line(outcome, "walk_2.csv: no column y, found 2 columns: time, x")
 
 
 def test_the_same_columns_in_another_order_are_not_mixed(mmtsa, rec: Path, tmp_path: Path) -> None:
     (rec / "walk_2.csv").write_text(TEXT.replace("time,x,y,z", "time,z,y,x"))
-    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, expect=1)
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--strict", expect=1)
     assert_one_line(outcome, "expected 3: x, y, z, found 3: z, y, x")
     assert not (tmp_path / "s").exists()
+    assert_it_survives(mmtsa, rec, tmp_path, "expected 3: x, y, z, found 3: z, y, x", lost="walk_2")
 
 
 REFUSED_VIDEOS: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -218,18 +235,52 @@ def test_a_video_that_cannot_be_used(mmtsa, rec: Path, tmp_path: Path, case: str
     before = content(tmp_path)
     checked = mmtsa("check", rec, "--jobs", jobs, expect=1)
     assert [phrase in line for line in checked.stdout.splitlines() if line.startswith("error: ")] == [True]
-    assert_one_line(mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--jobs", jobs, expect=1), phrase)
+    arguments = ("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--jobs", jobs, "--strict")
+    assert_one_line(mmtsa(*arguments, expect=1), phrase)
     assert content(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["rec"]
+    assert_it_survives(mmtsa, rec, tmp_path, phrase, jobs)
 
 
 def test_a_missing_series_is_named_by_its_row_before_any_work(mmtsa, rec: Path, tmp_path: Path) -> None:
     (rec / "sit_3.csv").unlink()
-    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, expect=1)
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--strict", expect=1)
     assert_one_line(
         outcome, f"index.csv, row 7, column acc: no such file: {rec / 'sit_3.csv'}; correct the path or empty"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["rec"]
+
+
+def test_most_recordings_damaged_is_no_store(mmtsa, rec: Path, tmp_path: Path) -> None:
+    for name in ("walk_1", "walk_3", "sit_2"):
+        (rec / f"{name}.csv").write_text("time,x,y,z\n0,1,1,1\n")
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, expect=1)
+    assert_one_line(outcome, "3 of 6 recordings cannot be read, found ")
+    assert "walk_1.csv: one row" in outcome.stderr
+    assert "see `mmtsa check`" in outcome.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rec"]
+
+
+@pytest.mark.parametrize("command", ["sample", "imagify"])
+def test_an_index_made_on_another_machine(mmtsa, rec: Path, tmp_path: Path, command: str) -> None:
+    lines = (rec / "index.csv").read_text().splitlines()
+    there = [re.sub(r",(\w+\.(?:mp4|csv))", r",D:\\study\\raw\\\1", line) for line in lines[1:]]
+    away = tmp_path / "away"
+    away.mkdir()
+    (away / "index.csv").write_text("\n".join([lines[0], *there]) + "\n")
+    arguments = (command, away, "-o", tmp_path / "out", *(("--window", 0.5) if command == "sample" else ()))
+    before = content(tmp_path)
+    outcome = mmtsa(*arguments, "--modalities", "acc", expect=1)
+    assert_one_line(outcome, "away/index.csv: 6 of 6 files are not there: ")
+    assert outcome.stderr.count(".csv,") + outcome.stderr.count(".csv and 3 more") == 3
+    assert "give --root" in outcome.stderr
+    outcome = mmtsa(*arguments, "--modalities", "acc", "--root", tmp_path / "nowhere", expect=1)
+    assert_one_line(outcome, "--root: no such directory")
+    (tmp_path / "empty").mkdir()
+    outcome = mmtsa(*arguments, "--modalities", "acc", "--root", tmp_path / "empty", expect=1)
+    assert_one_line(outcome, "none of the index's files lies below it, expected a directory that holds an ending of D:")
+    assert content(tmp_path) == before
+    mmtsa(*arguments, "--root", rec, *(() if command == "sample" else ("--modalities", "acc")))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +304,10 @@ def test_video_and_series_of_different_lengths(
 def test_a_class_of_one_subject(mmtsa, rec: Path, tmp_path: Path) -> None:
     rows = [row for row in (rec / "index.csv").read_text().splitlines() if not row.startswith(("sit_1", "sit_2"))]
     (rec / "index.csv").write_text("\n".join(rows))
-    assert "warning: label sit: only subject 3 has it" in mmtsa("check", rec, "--jobs", 1).stdout
+    assert (
+        "warning: label sit: one recording only; no split can both train and test it"
+        in mmtsa("check", rec, "--jobs", 1).stdout
+    )
     for protocol in ("cross-subject", "leave-one-subject-out"):
         outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--protocol", protocol, expect=1)
         assert_one_line(outcome, f"--protocol {protocol}: label sit in the test part of fold ")
