@@ -12,7 +12,7 @@ from mmtsa_cli.commands import console, options
 from mmtsa_cli.stages import prepare
 
 _LAYOUTS = "\n\n".join(f"{name}: {layout}." for name, layout in prepare.layouts().items())
-_TABLES = ("by_label", "by_subject", "by_session", "skipped_files", "warnings")
+_TABLES = ("by_label", "by_subject", "by_session", "protocols", "skipped", "skipped_files", "warnings")
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -110,8 +110,21 @@ def command(
 def _show(result: Any, *, as_json: bool) -> None:
     facts = result.facts
     if not as_json:
-        console.print_rows("Labels", facts["by_label"])
+        for title, name in (("Labels", "by_label"), ("Subjects", "by_subject"), ("Sessions", "by_session")):
+            if facts[name]:
+                console.print_rows(title, facts[name])
+        if facts["protocols"]:
+            console.print_rows("Protocols", facts["protocols"])
+        if facts["skipped_files"]:
+            console.print_table("Skipped", ("why", "files", "the first"), _skipped(facts))
         short = {name: value for name, value in facts.items() if name not in _TABLES}
         result = replace(result, facts=short)
     console.print_result("Index", result, as_json=as_json)
     console.warn_of(facts["warnings"])
+
+
+def _skipped(facts: dict[str, Any]) -> list[tuple[str, int, str]]:
+    first: dict[str, str] = {}
+    for skipped in facts["skipped_files"]:
+        first.setdefault(skipped["why"], skipped["file"])
+    return [(why, count, first.get(why, "")) for why, count in facts["skipped"].items()]

@@ -227,30 +227,29 @@ def _dataset(adapter: Adapter, root: Path, scan: Scan, modalities: Sequence[str]
     )
 
 
-def _with_usable_protocol(dataset: Dataset) -> tuple[Dataset, dict[str, str]]:
+def _with_usable_protocol(dataset: Dataset) -> tuple[Dataset, list[dict[str, str]]]:
     """Return the data with a default protocol that these recordings can follow, and what there is to say of each."""
     from mmtsa_cli.sampling.protocols import resolve
 
     columns = [{**r.columns, "id": r.id, "label": r.label} for r in dataset.recordings]
-    said: dict[str, str] = {}
+    said = []
     usable = []
-    for name in dataset.protocols:
+    for name, definition in dataset.protocols.items():
         try:
             folds = resolve(name, columns, published=dataset.protocols).folds
         except MmtsaError as error:
-            said[name] = f"cannot be used: {error.what}"
+            clips = f"cannot be used: {error.what}"
         else:
-            first = folds[0]
-            said[name] = (
-                f"{len(folds)} folds" if len(folds) > 1 else f"{len(first.train)} train, {len(first.test)} test"
-            )
+            sizes = f"{len(folds[0].train)} train, {len(folds[0].test)} test"
+            clips = f"{len(folds)} folds" if len(folds) > 1 else sizes
             usable.append(name)
+        said.append({"protocol": name, "clips": clips, "source": str(definition.get("source", ""))})
     default = dataset.default_protocol if dataset.default_protocol in usable else next(iter(usable), None)
     return replace(dataset, default_protocol=default), said
 
 
 def _facts(
-    adapter: Adapter, dataset: Dataset, scan: Scan, tree: FileTree, protocols: Mapping[str, str]
+    adapter: Adapter, dataset: Dataset, scan: Scan, tree: FileTree, protocols: Sequence[Mapping[str, str]]
 ) -> dict[str, Any]:
     from mmtsa_cli.recordings.checks import index_faults
 
@@ -260,14 +259,14 @@ def _facts(
     return {
         "recordings": len(recordings),
         "of_the_whole": f"{len(recordings)} of {adapter.clips}" if adapter.clips else None,
-        "subjects": len({recording.subject for recording in recordings if recording.subject}),
+        "subjects": len({recording.subject for recording in recordings if recording.subject}) or None,
         "labels": len({recording.label for recording in recordings}),
-        "sessions": len({recording.columns.get("session", "") for recording in recordings} - {""}),
+        "sessions": len({recording.columns.get("session", "") for recording in recordings} - {""}) or None,
         "files": {name: files[name] for name in dataset.modalities if files[name]},
         "not_recorded": {name: len(recordings) - files[name] for name in files if files[name] < len(recordings)},
         "not_found": [name for name in known if not files[name]],
         "skipped": dict(Counter(skipped.why for skipped in scan.skipped).most_common()),
-        "protocols": dict(protocols),
+        "protocols": [dict(protocol) for protocol in protocols],
         "default_protocol": dataset.default_protocol,
         "notes": list(scan.notes),
         "warnings": [*scan.warnings, *_unfinished(tree), *(fault.text for fault in index_faults(dataset))],
@@ -281,19 +280,22 @@ def _facts(
 def _by(dataset: Dataset, column: str) -> list[dict[str, Any]]:
     """Return per value of a column its recordings, and how many there are of each modality."""
     groups: dict[str, list[Recording]] = defaultdict(list)
+    named = [other for other in ("label", "subject", "session") if any(_value(r, other) for r in dataset.recordings)]
     for recording in dataset.recordings:
-        value = recording.label if column == "label" else recording.columns.get(column, "")
-        if value:
+        if value := _value(recording, column):
             groups[value].append(recording)
     rows = []
     for value, its in groups.items():
         row: dict[str, Any] = {column: value, "recordings": len(its)}
-        for other in ("label", "subject", "session"):
-            values = {r.label if other == "label" else r.columns.get(other, "") for r in its} - {""}
+        for other in named:
             if other != column:
-                row[f"{other}s"] = len(values)
+                row[f"{other}s"] = len({_value(r, other) for r in its} - {""})
         rows.append({**row, **{name: sum(name in r.paths for r in its) for name in dataset.modalities}})
     return rows
+
+
+def _value(recording: Recording, column: str) -> str:
+    return recording.label if column == "label" else recording.columns.get(column, "")
 
 
 def _unfinished(tree: FileTree) -> list[str]:

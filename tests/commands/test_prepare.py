@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,23 +79,26 @@ def test_what_was_found_is_counted_and_stands_in_the_manifest(mmtsa, tmp_path: P
     facts = json.loads(mmtsa("prepare", "utd-mhad", root, "-o", out, "--json").stdout)
     assert facts["of_the_whole"] == "12 of 861"
     assert facts["by_label"] == [
-        {"label": "swipe_left", "recordings": 6, "subjects": 3, "sessions": 0, "depth": 5, "acc": 6, "gyro": 6},
-        {"label": "squat", "recordings": 6, "subjects": 3, "sessions": 0, "depth": 6, "acc": 6, "gyro": 6},
+        {"label": "swipe_left", "recordings": 6, "subjects": 3, "depth": 5, "acc": 6, "gyro": 6},
+        {"label": "squat", "recordings": 6, "subjects": 3, "depth": 6, "acc": 6, "gyro": 6},
     ]
     assert [row["recordings"] for row in facts["by_subject"]] == [4, 4, 4]
     assert facts["skipped"] == {"no action of 1 to 27": 1}
     assert facts["skipped_files"] == [{"file": "Depth/a28_s1_t1_depth.mat", "why": "no action of 1 to 27"}]
-    assert facts["protocols"] == {"cross-subject": "8 train, 4 test", "leave-one-subject-out": "3 folds"}
+    said = {row["protocol"]: row["clips"] for row in facts["protocols"]}
+    assert said == {"cross-subject": "8 train, 4 test", "leave-one-subject-out": "3 folds"}
+    assert "ICIP 2015" in facts["protocols"][0]["source"]
     assert json.loads((out / "manifest.json").read_text())["results"] == facts
     shown = mmtsa("prepare", "utd-mhad", root, "-o", out).stdout
     assert "swipe_left" in shown
-    assert "1 no action of 1 to 27" in shown
+    assert re.search(r"no action of 1 to 27 +│ +1 │ Depth/a28_s1_t1_depth\.mat", shown)
+    assert re.search(r"│ 3 +│ +4 │", shown)
 
 
 def test_a_protocol_that_the_files_cannot_follow_is_not_the_default(mmtsa, tmp_path: Path) -> None:
     root = write_utd_mhad(tmp_path / "utd", subjects=(1, 3))
     facts = json.loads(mmtsa("prepare", "utd-mhad", root, "-o", tmp_path / "rec", "--json").stdout)
-    assert facts["protocols"]["cross-subject"] == "cannot be used: no clip in the test part of fold cross-subject"
+    assert facts["protocols"][0]["clips"] == "cannot be used: no clip in the test part of fold cross-subject"
     assert facts["default_protocol"] == "leave-one-subject-out"
     assert read_index(tmp_path / "rec").default_protocol == "leave-one-subject-out"
 

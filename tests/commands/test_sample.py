@@ -255,3 +255,30 @@ def test_data_that_cannot_be_split_can_still_be_sampled(mmtsa, few, tmp_path):
     assert json.loads(done.stdout)["protocol"] is None
     refused = mmtsa("train", tmp_path / "out", "-o", tmp_path / "run", expect=1)
     assert "no clip in the train part of fold cross-subject" in refused.stderr
+
+
+def test_cameras_that_share_a_sensor_are_told_where_the_camera_is_what_is_new(mmtsa, few, tmp_path):
+    rec, header, rows = few
+    views = [[*row, view] for row in rows for view in ("1", "2")]
+    for row in views:
+        row[0] = f"{row[0]}_c{row[-1]}"
+    write_index(rec, [*header, "view"], views)
+    arguments = ("sample", rec, "-o", tmp_path / "out", "--window", "1", "--modalities", "rgb,gyro")
+    said = mmtsa(*arguments, "--protocol", "cross-view")
+    assert "warning: 6 files of gyro are both in the train and the test part of cross-view" in said.stderr
+    assert "what gyro reaches there says nothing" in said.stderr
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["results"]["warnings"]
+    assert "both in the train" not in mmtsa(*arguments[:3], tmp_path / "b", *arguments[4:]).stderr
+
+
+def test_a_table_of_records_grows_by_appending(tmp_path):
+    from mmtsa_cli.sampling.store import FRAME_RECORD, RowsWriter
+
+    rows = [(i // 3, i / 10, 100 * i, 100, 48, 64) for i in range(1000)]
+    with RowsWriter(tmp_path / "frames.npy", FRAME_RECORD) as table:
+        for start in range(0, 1000, 7):
+            table.append(rows[start : start + 7])
+        table.append([])
+        table.finish()
+    assert np.array_equal(np.load(tmp_path / "frames.npy"), np.array(rows, FRAME_RECORD))
+    assert [path.name for path in tmp_path.iterdir()] == ["frames.npy"]
