@@ -77,6 +77,12 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
             click.echo(f"  {name.replace('_', ' '):<{width}}  {_fact(value)}")
 
 
+def print_sentences(title: str, sentences: Sequence[str]) -> None:
+    """Print sentences for people, one a line; no title where there are none."""
+    for text in [title, *(f"  {sentence}" for sentence in sentences)] if sentences else ():
+        click.echo(text)
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
     """Show how far a long work is: `report(done, total)` is called as often as the work likes."""

@@ -12,7 +12,7 @@ from mmtsa_cli.commands import console, options
 from mmtsa_cli.stages import prepare
 
 _LAYOUTS = "\n\n".join(f"{name}: {layout}." for name, layout in prepare.layouts().items())
-_TABLES = ("by_label", "by_subject", "by_session", "protocols", "skipped", "skipped_files", "warnings")
+_TABLES = ("by_label", "by_subject", "by_session", "protocols", "notes", "skipped", "skipped_files", "warnings")
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -38,24 +38,26 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     "mapping",
     multiple=True,
     callback=_pairs,
-    help="folder: columns of a table, as in label=activity,rgb=video_path.",
+    help="Columns of a table, as in label=activity,rgb=video_path (folder).",
 )
 @click.option(
     "--time",
     type=click.Choice(["stamps", "rate"]),
     default="stamps",
     show_default=True,
-    help="mmact: believe the stamps in a sensor's file, or the first one and the rate.",
+    help="Believe the stamps in a sensor's file, or the first one and the rate (mmact).",
 )
-@click.option("--test-scenes", callback=options.names, help="mmact: scenes that protocol cross-scene tests on.")
 @click.option(
-    "--clip", "clip_s", type=options.positive(), help="dataego: length of a clip in seconds.  [default: as published]"
+    "--test-scenes", callback=options.names, help="Scenes that protocol cross-scene tests on, as in 2,4 (mmact)."
+)
+@click.option(
+    "--clip", "clip_s", type=options.positive(), help="Length of a clip in seconds (dataego).  [default: as published]"
 )
 @click.option(
     "--overlap",
     "overlap_s",
     type=click.FloatRange(min=0),
-    help="dataego: seconds that neighbouring clips share.  [default: as published]",
+    help="Seconds that neighbouring clips share (dataego).  [default: as published]",
 )
 @options.overwrite
 @options.json_output
@@ -120,6 +122,8 @@ def _show(result: Any, *, as_json: bool) -> None:
         short = {name: value for name, value in facts.items() if name not in _TABLES}
         result = replace(result, facts=short)
     console.print_result("Index", result, as_json=as_json)
+    if not as_json:
+        console.print_sentences("Notes", facts["notes"])
     console.warn_of(facts["warnings"])
 
 

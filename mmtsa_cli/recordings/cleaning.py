@@ -117,6 +117,36 @@ def in_order(
     return stamps, order, tuple(notes)
 
 
+def without_repeats(stamps: NDArray[np.float64], values: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return which samples to keep so that none repeats both the stamp and the values of an earlier one.
+
+    Such a row was written twice; equal stamps of different values are samples of their own.
+
+    Parameters
+    ----------
+    stamps : (n,) float64
+        In any order; NaN where missing.
+    values : (n, C) numbers
+
+    Returns
+    -------
+    (m,) int, m < n, or None
+        None: nothing is repeated.
+    """
+    if bool(np.all(np.diff(stamps) > 0)):
+        return None
+    order = np.argsort(stamps, kind="stable")
+    rows = np.column_stack([stamps, np.asarray(values, np.float64)])[order]
+    # Where stamps are equal, equal values stand side by side: the last key of a lexical sort counts first.
+    by_value = np.lexsort((order, *rows.T[:0:-1], rows[:, 0]))
+    same = np.all(rows[by_value[1:]] == rows[by_value[:-1]], axis=1)
+    if not same.any():
+        return None
+    keep = np.ones(len(stamps), bool)
+    keep[order[by_value[1:][same]]] = False
+    return np.flatnonzero(keep)
+
+
 def measured_rate(times: NDArray[np.float64], *, max_gap_s: float) -> float:
     """Return samples a second: the inverse of the mean step, gaps left out.
 

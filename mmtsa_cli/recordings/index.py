@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from mmtsa_cli.artifacts.manifest import FILE_NAME as MANIFEST_NAME
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, did_you_mean, nearest
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
+from mmtsa_cli.recordings.cells import read_cells
 from mmtsa_cli.recordings.description import (
     DATASET_NAME,
     Description,
@@ -295,30 +295,7 @@ def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int,
         elif directory.exists():
             found = "a file"
         raise DataError(f"no {INDEX_NAME}", where=str(directory), expected="a directory of recordings", found=found)
-    text = _decode(path)
-    first = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    # Rows are counted as a spreadsheet counts them, empty ones too.
-    try:
-        rows = [(number, cells) for number, cells in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), 1)]
-    except csv.Error as error:
-        raise DataError(f"not a table: {error}", where=str(path)) from None
-    rows = [(number, cells) for number, cells in rows if any(cell.strip() for cell in cells)]
-    if not rows:
-        raise DataError("empty", where=str(path), expected=f"a header {','.join(_REQUIRED)},...")
-    return [cell.strip() for cell in rows[0][1]], rows[1:]
-
-
-def _decode(path: Path) -> str:
-    content = path.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        remedy = "save it as UTF-8 (CSV UTF-8 in a spreadsheet)"
-        raise DataError("not a text in UTF-8", where=f"{path}, row {line}", remedy=remedy) from None
+    return read_cells(path, expected=f"a header {','.join(_REQUIRED)},...")
 
 
 def _check_header(header: Sequence[str], specs: Mapping[str, ModalitySpec], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading a sensor's file: the one way from CSV, TSV, TXT, `.mat` and `.npy` to a `Series`."""
+"""Reading a sensor's file: the one way from CSV, TSV, TXT, `.mat`, `.npy` and a GoPro's video to a `Series`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError, did_you_mean
-from mmtsa_cli.recordings.cleaning import RawSeries, fill_gaps, in_order, measured_rate
+from mmtsa_cli.recordings.cleaning import RawSeries, fill_gaps, in_order, measured_rate, without_repeats
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.series import Series
 from mmtsa_cli.recordings.stamps import Clock, is_date_time, is_time_name, seconds_of_numbers, seconds_of_texts
 
 _ROWS_LOOKED_AT = 50
+_CAMERA_ENDINGS = (".mp4", ".mov", ".360", ".lrv")
 
 
 class Table(Protocol):
@@ -55,7 +56,8 @@ def read_series(path: Path, spec: ModalitySpec, *, max_gap_s: float = 0.5, defau
     Parameters
     ----------
     path : Path
-        Text (CSV, TSV: any usual delimiter, encoding, decimal sign), `.mat` or `.npy`; `-` is text on standard input.
+        Text (CSV, TSV: any usual delimiter, encoding, decimal sign), `.mat`, `.npy`, or a GoPro's video with its
+        telemetry; `-` is text on standard input.
     spec : ModalitySpec
         Which columns, time column and variable; `rate` where the file has no timestamps.
     max_gap_s : float
@@ -113,15 +115,19 @@ def read_raw(
     if stamps is None:
         steps = len(values) / duration_s if duration_s else float(rate or 0)
         return RawSeries(np.arange(len(values)) / steps, values, channels, steps, "relative", table.place)
+    kept = without_repeats(stamps, values)
+    place = table.place
+    notes: tuple[str, ...] = ()
+    if kept is not None:
+        notes = (f"{len(stamps) - len(kept)} repeated rows left out",)
+        stamps, values = stamps[kept], values[kept]
+        place = lambda index: table.place(int(kept[index]))  # noqa: E731
+    times, order, repairs = in_order(stamps, max_gap_s=max_gap_s, place=place)
+    values, notes = values if order is None else values[order], (*notes, *repairs)
     if spec.timing == "rate" and spec.rate:
-        first = np.nanmin(stamps) if np.isfinite(stamps).any() else 0.0
-        times = first + np.arange(len(values)) / spec.rate
-        return RawSeries(times, values, channels, spec.rate, clock, table.place)
-    times, order, notes = in_order(stamps, max_gap_s=max_gap_s, place=table.place)
+        times = times[0] + np.arange(len(times)) / spec.rate
     rate = spec.rate or measured_rate(times, max_gap_s=max_gap_s)
-    return RawSeries(
-        times, values if order is None else values[order], channels, rate, clock, table.place, order, notes
-    )
+    return RawSeries(times, values, channels, rate, clock, place, order, notes)
 
 
 def first_stamp(path: Path, spec: ModalitySpec) -> float | None:
@@ -142,6 +148,28 @@ def first_stamp(path: Path, spec: ModalitySpec) -> float | None:
     return float(np.nanmin(stamps)) if clock == "absolute" and np.isfinite(stamps).any() else None
 
 
+def read_stamps(path: Path, spec: ModalitySpec) -> NDArray[np.float64] | None:
+    """Return the stamps of a file in seconds as they stand there, neither sorted nor spread; None without stamps.
+
+    Returns
+    -------
+    (n,) float64 or None
+        NaN where missing.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as a series.
+    """
+    table = _open(path, spec)
+    time = _time_column(table, spec)
+    if time is None:
+        return None
+    is_text = isinstance((_first_cells(table, time) or [0.0])[0], str)
+    cells = table.texts(time) if is_text else np.asarray(table.numbers([time])[:, 0], dtype=np.float64)
+    return _stamps(table, spec, time, cells)[0]
+
+
 def _open(path: Path, spec: ModalitySpec) -> Table:
     from mmtsa_cli.recordings import arrays
 
@@ -152,6 +180,10 @@ def _open(path: Path, spec: ModalitySpec) -> Table:
         return arrays.open_mat(path, spec.variable)
     if suffix == ".npy":
         return arrays.open_npy(path)
+    if suffix in _CAMERA_ENDINGS:
+        from mmtsa_cli.recordings.telemetry import open_telemetry
+
+        return open_telemetry(path, spec.variable)
     from mmtsa_cli.recordings.delimited import open_table
 
     return open_table(path)

@@ -95,6 +95,7 @@ def run(
         found = _dataset(adapter, partial, scan, modalities)
         found, protocols = _with_usable_protocol(found)
         write_index(found, partial)
+        scan = replace(scan, notes=(*scan.notes, *_kept_for_timing(found, modalities)))
         facts.update(_facts(adapter, found, scan, tree, protocols))
     return StageResult(output, True, facts)
 
@@ -205,14 +206,15 @@ def _dataset(adapter: Adapter, root: Path, scan: Scan, modalities: Sequence[str]
     recordings: Iterable[Recording] = scan.recordings
     if modalities:
         chosen = select(modalities, {name: spec.kind for name, spec in present.items()})
-        present = {name: present[name] for name in chosen}
+        timing = {present[name].spans for name in chosen}
+        present = {name: spec for name, spec in present.items() if name in chosen or name in timing}
         recordings = (
             replace(recording, paths={name: path for name, path in recording.paths.items() if name in present})
             for recording in recordings
         )
         recordings = [recording for recording in recordings if recording.paths]
     present = {
-        # What is spanned may have been left out.
+        # What is spanned may be no part of this copy.
         name: replace(spec, spans=None) if spec.spans and spec.spans not in present and spec.rate else spec
         for name, spec in present.items()
     }
@@ -225,6 +227,17 @@ def _dataset(adapter: Adapter, root: Path, scan: Scan, modalities: Sequence[str]
         default_protocol=adapter.default_protocol,
         notes={"citation": adapter.citation},
     )
+
+
+def _kept_for_timing(dataset: Dataset, modalities: Sequence[str] | None) -> list[str]:
+    """Return a note for each modality that nobody asked for, but that one asked for takes its times from."""
+    asked = set(select(modalities, dataset.kinds())) if modalities else set(dataset.modalities)
+    notes = []
+    for name in dataset.modalities:
+        timed = [other for other, spec in dataset.modalities.items() if spec.spans == name and other in asked]
+        if name not in asked and timed:
+            notes.append(f"{name} is in the index too, to time {' and '.join(timed)}")
+    return notes
 
 
 def _with_usable_protocol(dataset: Dataset) -> tuple[Dataset, list[dict[str, str]]]:

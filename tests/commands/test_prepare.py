@@ -109,6 +109,10 @@ def test_modalities_can_be_chosen(mmtsa, tmp_path: Path) -> None:
     dataset = read_index(tmp_path / "rec")
     assert list(dataset.modalities) == ["rgb", "acc", "gyro"]
     assert all(list(r.paths) == ["rgb", "acc", "gyro"] for r in dataset.recordings)
+    outcome = mmtsa("prepare", "utd-mhad", root, "-o", tmp_path / "c", "--modalities", "depth", "--json")
+    # Depth frames have no times of their own: without the sensor that they span nothing could read them.
+    assert json.loads(outcome.stdout)["notes"] == ["acc is in the index too, to time depth"]
+    assert list(read_index(tmp_path / "c").modalities) == ["depth", "acc"]
     error = mmtsa("prepare", "utd-mhad", root, "-o", tmp_path / "b", "--modalities", "sound", expect=2).stderr
     assert "no modality 'sound' in the data, found rgb, depth, acc, gyro" in error
     assert not (tmp_path / "b").exists()

@@ -8,9 +8,26 @@ import pytest
 
 from mmtsa_cli.recordings.datasets.registry import ADAPTERS
 from tests.contracts import dataset
+from tests.trees.dataego import write_dataego
+from tests.trees.egocentric import write_egocentric
+from tests.trees.folder import write_classes
+from tests.trees.gopro import write_gopro
+from tests.trees.mmact import CLIPS, write_mmact
+from tests.trees.sp_sw_har import write_sp_sw_har
+from tests.trees.uestc_mmea import write_uestc_mmea
 from tests.trees.utd_mhad import write_utd_mhad
 
-WRITERS = {"utd-mhad": lambda root: write_utd_mhad(root, colour=True)}
+WRITERS = {
+    "dataego": write_dataego,
+    # Files of no bytes are the stage's to take away.
+    "mmact": lambda root: write_mmact(root, clips=[clip for clip in CLIPS if not clip.empty]),
+    "egocentric": write_egocentric,
+    "sp-sw-har": write_sp_sw_har,
+    "uestc-mmea": write_uestc_mmea,
+    "gopro": write_gopro,
+    "folder": write_classes,
+    "utd-mhad": lambda root: write_utd_mhad(root, colour=True),
+}
 
 
 def test_every_adapter_has_a_writer_of_its_layout() -> None:

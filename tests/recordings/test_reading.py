@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.io import savemat
 
 from mmtsa_cli.errors import DataError, ManyErrors
-from mmtsa_cli.recordings.cleaning import in_order
+from mmtsa_cli.recordings.cleaning import in_order, without_repeats
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.reading import first_stamp, read_series
 
@@ -315,3 +315,32 @@ def test_a_header_may_hold_numbers_where_a_column_is_called_time(tmp_path: Path)
     (tmp_path / "a.csv").write_text("time,1,2,3\n" + "".join(f"{i / 50},{i},{i},{i}\n" for i in range(9)))
     series = read_series(tmp_path / "a.csv", ModalitySpec("sensor"))
     assert (series.channels, len(series.times)) == (("1", "2", "3"), 9)
+
+
+def test_rows_written_twice_are_left_out_and_samples_of_one_stamp_kept(tmp_path: Path) -> None:
+    rows = ["0.0,1,2,3", "0.1,2,3,4", "0.1,2,3,4", "0.2,5,5,5", "0.2,6,6,6", "0.1,2,3,4", "0.3,5,5,5", "0.4,5,5,5"]
+    path = tmp_path / "a.csv"
+    path.write_text("time,x,y,z\n" + "\n".join(rows) + "\n")
+    series = read_series(path, ModalitySpec("sensor"))
+    assert series.values[:, 0].tolist() == [1, 2, 5, 6, 5, 5]
+    assert series.notes == ("2 repeated rows left out", "1 repeated timestamps spread evenly")
+    by_rate = read_series(path, ModalitySpec("sensor", rate=20.0, timing="rate"))
+    assert by_rate.values[:, 0].tolist() == [1, 2, 5, 6, 5, 5]
+    assert by_rate.times == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.25])
+
+
+def test_a_fault_after_a_repeated_row_is_told_with_its_own_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,x\n0.0,1\n0.0,1\n0.1,2\n0.2,inf\n0.3,1\n")
+    with pytest.raises(DataError, match=r"a\.csv, row 5, x: infinite value"):
+        read_series(path, ModalitySpec("sensor"))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), min_size=2, max_size=30),
+)
+def test_what_is_kept_has_no_repeats_and_lacks_nothing(rows: list[tuple[int, int]]) -> None:
+    stamps, values = np.array([r[0] for r in rows], float), np.array([[r[1]] for r in rows], float)
+    kept = without_repeats(stamps, values)
+    wanted = list(dict.fromkeys(rows))
+    assert [rows[i] for i in (range(len(rows)) if kept is None else kept)] == wanted

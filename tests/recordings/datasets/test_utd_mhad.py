@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmtsa_cli.errors import DataError
@@ -11,7 +13,7 @@ from mmtsa_cli.recordings.clip import open_clip
 from mmtsa_cli.recordings.datasets.utd_mhad import ACTIONS, UtdMhad
 from mmtsa_cli.recordings.index import Dataset
 from tests.contracts.dataset import scanned
-from tests.trees.utd_mhad import write_utd_mhad
+from tests.trees.utd_mhad import colour_frames, inertial, write_utd_mhad
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -34,6 +36,36 @@ def test_both_sensors_and_videos_open_as_one_clip(tmp_path: Path) -> None:
     assert clip.end_s == pytest.approx(2.0, abs=0.01)
     assert clip.series["acc"].values.shape == clip.series["gyro"].values.shape == (100, 3)
     assert clip.videos["depth"].info.rate == pytest.approx(20)
+
+
+def test_the_clip_holds_what_the_maker_put_in(tmp_path: Path) -> None:
+    adapter = UtdMhad()
+    recordings = tuple(scanned(adapter, write_utd_mhad(tmp_path, colour=True)))
+    dataset = Dataset("utd-mhad", tmp_path, adapter.modalities, recordings)
+    with open_clip(dataset, recordings[2], ["rgb", "acc", "gyro"]) as clip:
+        np.testing.assert_array_equal(clip.series["acc"].values, inertial(2, 1, 1)[:, :3])
+        np.testing.assert_array_equal(clip.series["gyro"].values, inertial(2, 1, 1)[:, 3:])
+        (time, picture), (_, last) = clip.videos["rgb"].frames_at([0.0, 1.95])
+    assert time == 0.0
+    # MPEG-4 keeps little colour at this size: the greys are compared.
+    for seen, number in ((picture, 0), (last, 29)):
+        assert grey_difference(seen, colour_frames(2, 1, 1)[number]) < 4
+        assert grey_difference(seen, colour_frames(2, 2, 1)[number]) > 8
+
+
+def grey_difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.mean(axis=2) - other.mean(axis=2)).mean())
+
+
+def test_colour_is_read_where_it_is_and_depth_where_it_is_asked_for(mmtsa, tmp_path: Path) -> None:
+    root = write_utd_mhad(tmp_path / "utd", colour=True)
+    (root / "RGB" / "a1_s1_t1_color.avi").unlink()
+    chosen = ("--modalities", "rgb,acc,gyro", "--json")
+    facts = json.loads(mmtsa("prepare", "utd-mhad", root, "-o", tmp_path / "rec", *chosen).stdout)
+    assert facts["files"] == {"rgb": 3, "acc": 4, "gyro": 4}
+    chosen = ("--modalities", "depth,imu", "--json")
+    facts = json.loads(mmtsa("prepare", "utd-mhad", root, "-o", tmp_path / "depth", *chosen).stdout)
+    assert facts["files"] == {"depth": 4, "acc": 4, "gyro": 4}
 
 
 def test_a_trial_without_a_file_of_one_kind(tmp_path: Path) -> None:
@@ -70,3 +102,17 @@ def test_the_real_files(data_root: Path) -> None:
     assert {r.subject for r in found} == set("123456")
     assert {r.label for r in found} == set(ACTIONS)
     assert all(set(r.paths) == {"depth", "acc", "gyro"} for r in found)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["a1_s1_t1", "a22_s4_t2", "a27_s6_t4"])
+def test_a_real_trial_is_one_clip_in_g_and_degrees(data_root: Path, name: str) -> None:
+    adapter = UtdMhad()
+    recordings = tuple(scanned(adapter, data_root / "utd-mhad"))
+    dataset = Dataset("utd-mhad", data_root / "utd-mhad", adapter.modalities, recordings)
+    recording = next(recording for recording in recordings if recording.id == name)
+    with open_clip(dataset, recording, ["depth", "acc", "gyro"]) as clip:
+        assert 107 / 50 <= clip.end_s <= 326 / 50
+        assert 11 <= clip.videos["depth"].info.rate <= 21.5
+        assert np.linalg.norm(clip.series["acc"].values, axis=1).mean() == pytest.approx(1.1, abs=0.3)
+        assert np.abs(clip.series["gyro"].values).max() > 20
