@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "synth": "Make synthetic recordings whose best possible scores are known.",
     "prepare": "Make an index over a dataset as its authors ship it.",
     "check": "Find every fault of recordings: file, row, what to do.",
+    "show": "Look at recordings: a table of all, or a picture of one.",
     "imagify": "Turn sensor series into Gramian angular field images.",
     "sample": "Cut recordings into synchronous segments and pack them into a sample store.",
     "train": "Train MMTSA on a sample store.",
