@@ -18,6 +18,11 @@ from mmtsa_cli.recordings.series import Series, shift
 from mmtsa_cli.recordings.video import Video, open_video
 
 _WORTH_A_NOTE_S = 0.1
+_QUARTER_S = 900
+_MOST_ZONES_S = 26 * 3600
+"""From UTC-12 to UTC+14."""
+_ZONE_SLACK_S = 60.0
+"""How far apart the starts of sensors that were begun one after the other may lie."""
 
 Span = tuple[float, float]
 
@@ -74,19 +79,8 @@ def open_clip(dataset: Dataset, recording: Recording, modalities: Sequence[str],
     DataError, ManyErrors
         A file that cannot be used, a modality that was not recorded, or modalities whose times do not overlap.
     """
-    _check_recorded(recording, modalities)
-    check_files(recording, modalities)
-    raws = _read_sensors(dataset, recording, modalities, max_gap_s)
-    shifts = _shifts(dataset, recording, raws)
-    spans: dict[str, Span] = {}
-    videos: dict[str, Video] = {}
-    for name in modalities:
-        if name in raws:
-            spans[name] = _span(raws[name], shifts[name])
-        else:
-            videos[name] = _open_video(dataset, recording, name, raws, shifts)
-            spans[name] = (videos[name].offset_s, videos[name].offset_s + videos[name].info.duration_s)
-    start, end, notes = _overlap(recording, spans)
+    raws, shifts, videos, spans = _opened(dataset, recording, modalities, max_gap_s)
+    start, end, notes = _overlap(dataset, recording, spans)
     series = {}
     for name in modalities:
         if name in raws:
@@ -99,6 +93,50 @@ def open_clip(dataset: Dataset, recording: Recording, modalities: Sequence[str],
             notes.append(f"{name}: {video.info.fault}")
     spans = {name: (first - start, last - start) for name, (first, last) in spans.items()}
     return Clip(series, videos, 0.0, end - start, notes, spans)
+
+
+def open_whole(dataset: Dataset, recording: Recording, modalities: Sequence[str], *, max_gap_s: float = 0.5) -> Clip:
+    """Open the files of a recording on its clock without cutting anything, neither to their overlap nor to its row.
+
+    Parameters
+    ----------
+    dataset, recording, modalities, max_gap_s
+        As of `open_clip`.
+
+    Raises
+    ------
+    DataError, ManyErrors
+        As `open_clip`, but for modalities whose times do not overlap.
+    """
+    raws, shifts, videos, spans = _opened(dataset, recording, modalities, max_gap_s)
+    try:
+        sensors = [name for name in modalities if name in raws]
+        series = {name: shift(fill_gaps(raws[name], max_gap_s=max_gap_s), shifts[name]) for name in sensors}
+    except MmtsaError:
+        for video in videos.values():
+            video.close()
+        raise
+    start, end = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
+    return Clip(series, videos, start, end, [], spans)
+
+
+def _opened(
+    dataset: Dataset, recording: Recording, modalities: Sequence[str], max_gap_s: float
+) -> tuple[dict[str, RawSeries], dict[str, float], dict[str, Video], dict[str, Span]]:
+    """Return the sensors as read, what is to be added to their times, the videos, and what each covers."""
+    _check_recorded(recording, modalities)
+    check_files(recording, modalities)
+    raws = _read_sensors(dataset, recording, modalities, max_gap_s)
+    shifts = _shifts(dataset, recording, raws)
+    spans: dict[str, Span] = {}
+    videos: dict[str, Video] = {}
+    for name in modalities:
+        if name in raws:
+            spans[name] = _span(raws[name], shifts[name])
+        else:
+            videos[name] = _open_video(dataset, recording, name, raws, shifts)
+            spans[name] = (videos[name].offset_s, videos[name].offset_s + videos[name].info.duration_s)
+    return raws, shifts, videos, spans
 
 
 def check_files(recording: Recording, modalities: Sequence[str]) -> None:
@@ -207,11 +245,12 @@ def _open_video(
     return video
 
 
-def _overlap(recording: Recording, spans: Mapping[str, Span]) -> tuple[float, float, list[str]]:
+def _overlap(dataset: Dataset, recording: Recording, spans: Mapping[str, Span]) -> tuple[float, float, list[str]]:
     """Return start and end of what all modalities and the index's row cover, with notes on what is left over."""
     start, end = max(span[0] for span in spans.values()), min(span[1] for span in spans.values())
     if end <= start:
-        raise _no_overlap(recording, spans, "its modalities do not overlap in time")
+        remedy = _time_zone_remedy(dataset, spans)
+        raise _no_overlap(recording, spans, "its modalities do not overlap in time", remedy=remedy)
     notes = _unused(spans, start, end)
     # Cut by the index: what lies outside was never meant.
     asked = (
@@ -233,13 +272,35 @@ def _unused(spans: Mapping[str, Span], start: float, end: float) -> list[str]:
     return [f"{lengths}: {', '.join(parts)} unused"] if parts else []
 
 
-def _no_overlap(recording: Recording, spans: Mapping[str, Span], what: str) -> DataError:
+def _no_overlap(recording: Recording, spans: Mapping[str, Span], what: str, *, remedy: str | None = None) -> DataError:
     return DataError(
         what,
         where=f"recording {recording.id}",
         found=", ".join(f"{name} {_text(span)}" for name, span in spans.items()),
-        remedy="set origin or offset_s of a modality in dataset.yaml",
+        remedy=remedy or "set origin or offset_s of a modality in dataset.yaml",
     )
+
+
+def _time_zone_remedy(dataset: Dataset, spans: Mapping[str, Span]) -> str | None:
+    """Return what to do where one modality is off by whole quarters of an hour, as clocks of two time zones are."""
+    specs = dataset.modalities
+    # The one that begins last first: with origin auto, the earliest clock is where second 0 stands.
+    for name in sorted(spans, key=lambda one: spans[one], reverse=True):
+        moving = [other for other in spans if name in (other, specs[other].spans)]
+        others = [other for other in spans if other not in moving]
+        if not others or specs[name].spans in spans:
+            continue
+        apart = spans[name][0] - max(spans[other][0] for other in others)
+        off = _QUARTER_S * round(apart / _QUARTER_S)
+        if not off or abs(off) > _MOST_ZONES_S or abs(apart - off) > _ZONE_SLACK_S:
+            continue
+        moved = {other: (a - off, b - off) if other in moving else (a, b) for other, (a, b) in spans.items()}
+        if max(span[0] for span in moved.values()) < min(span[1] for span in moved.values()):
+            side = "ahead of" if off > 0 else "behind"
+            looks = f"{name} looks like another time zone, {abs(off) / 3600:g} h {side} {', '.join(others)}"
+            remedy = f"set offset_s of {name} to {specs[name].offset_s - off:g} in dataset.yaml"
+            return f"{looks}: {remedy} if all recordings are so, else correct the file's stamps"
+    return None
 
 
 def _text(span: Sequence[Any]) -> str:

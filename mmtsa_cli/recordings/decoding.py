@@ -50,8 +50,8 @@ class DecodedVideo(Video):
         # AVI stores no presentation times, and guesses at them run backwards around B-frames; decoding times are right.
         self._stamped = self._container.format.name != "avi"
         self._packets: _Packets | None = self._list_packets()
-        self._damaged = 0
-        self._first_damage: int | None = None
+        self._damaged: set[int] = set()
+        self._lost: list[int] = []
         self._decoder: Iterator[Any] = self._decode()
         self._shown: Any = None
         self._next: Any = None
@@ -68,23 +68,47 @@ class DecodedVideo(Video):
         """What is known of the video; `fault` grows as damage is met."""
         faults = [self._info.fault] if self._info.fault else []
         if self._damaged:
-            first = self._first_damage
-            at = "" if first is None else f", the first at {(first - self._start) * self._tick:.2f} s"
-            faults.append(f"{self._damaged} of {self._info.frames} frames cannot be decoded{at}")
+            at = f"{(min(self._damaged) - self._start) * self._tick:.2f} s"
+            faults.append(f"{len(self._damaged)} of {self._info.frames} frames cannot be decoded, the first at {at}")
+        elif self._lost:
+            # Nothing was refused by the decoder, and yet what should be shown then is not what came out.
+            at = ", ".join(f"{(stamp - self._start) * self._tick:.2f}" for stamp in self._lost)
+            faults.append(f"no frame can be decoded at {at} s")
         return dataclasses.replace(self._info, fault="; ".join(faults) or None)
+
+    def probe(self) -> VideoInfo:
+        """Decode the first, the middle and the last frame, and return the info with the damage that was met."""
+        if self._packets is None:
+            self._probe_end()
+        else:
+            stamps = self._packets.stamps
+            wanted = [int(stamps[index]) for index in (0, len(stamps) // 2, -1)]
+            # Guessed stamps are off by as much as B-frames are moved.
+            slack = 0 if self._stamped else 3 * self._step()
+            self._lost = [stamp for stamp in dict.fromkeys(wanted) if abs(self._frame_at(stamp).pts - stamp) > slack]
+        self._seek(self._start)
+        return self.info
 
     def scan(self) -> VideoInfo:
         """Decode everything once, to find what is damaged, and return the info with it."""
         self._seek(self._start)
-        self._damaged = 0
-        self._first_damage = None
         frames = sum(1 for _ in self._decoder)
         self._seek(self._start)
         promised = self._info.frames
-        if not self._info.fault and frames + self._damaged < promised:
+        if not self._info.fault and frames + len(self._damaged) < promised:
             fault = f"{frames} of the {promised} frames of its header are there"
             self._info = dataclasses.replace(self._info, fault=fault)
         return self.info
+
+    def _probe_end(self) -> None:
+        """Look whether a file whose packets were not listed is as long as its header says."""
+        duration = self._info.duration_s
+        for time_s in (duration / 2, duration):
+            last = self._frame_at(self._start + int(time_s / self._tick))
+        ends = (last.pts - self._start) * self._tick + 1.0 / self._info.rate
+        if ends < duration - max(1.0, 3.0 / self._info.rate):
+            fault = f"ends at {ends:.2f} s of the {duration:.2f} s of its header"
+            self._info = dataclasses.replace(self._info, fault=fault)
 
     def close(self) -> None:
         """Release the file."""
@@ -171,8 +195,9 @@ class DecodedVideo(Video):
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
-                self._damaged += 1
-                self._first_damage = packet.pts if self._first_damage is None else self._first_damage
+                # By its stamp: going back to an earlier key frame meets the same one again.
+                stamp = packet.pts if self._stamped else packet.dts
+                self._damaged.add(self._start if stamp is None else stamp)
                 continue
             for frame in frames:
                 if not self._stamped:
@@ -190,19 +215,25 @@ class DecodedVideo(Video):
         if self._path.stat().st_size > _LISTED_BYTES:
             return None
         stamps, keys, end, fault = [], [], 0, None
+        hidden = 0
         try:
             for packet in self._container.demux(self._stream):
-                if packet.pts is None or not packet.size:
+                stamp = packet.pts if self._stamped else packet.dts
+                if stamp is None or not packet.size:
                     continue
-                stamps.append(packet.pts)
-                end = max(end, packet.pts + (packet.duration or self._step()))
+                if packet.is_discard:
+                    # Cut away by whoever trimmed the video: decoded for what follows, never shown.
+                    hidden += 1
+                    continue
+                stamps.append(stamp)
+                end = max(end, stamp + (packet.duration or self._step()))
                 if packet.is_keyframe:
-                    keys.append(packet.pts)
+                    keys.append(stamp)
         except av.error.FFmpegError as error:
             fault = f"cut off: {error.strerror}"
         if not stamps:
             return None
-        promised = self._stream.frames
+        promised = self._stream.frames - hidden
         if not fault and promised > len(stamps):
             fault = f"{len(stamps)} of the {promised} frames of its header are there"
         return _Packets(np.sort(np.asarray(stamps)), np.sort(np.asarray(keys, dtype=np.int64)), end, fault)

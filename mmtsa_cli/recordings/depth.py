@@ -52,6 +52,10 @@ class DepthVideo(Video):
         """What is known of the video."""
         return self._info
 
+    def probe(self) -> VideoInfo:
+        """Return the info: the whole array was read on opening."""
+        return self._info
+
     def scan(self) -> VideoInfo:
         """Return the info: the whole array was read on opening."""
         return self._info

@@ -66,6 +66,10 @@ class Video(ABC):
         """Return time and picture of the frame shown at each time; times ascend and count from the first frame."""
 
     @abstractmethod
+    def probe(self) -> VideoInfo:
+        """Decode the first, the middle and the last frame, and return the info with the damage that was met."""
+
+    @abstractmethod
     def scan(self) -> VideoInfo:
         """Decode everything once, to find what is damaged, and return the info with it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from mmtsa_cli.recordings import decoding
 from mmtsa_cli.recordings.depth import grey_of_depth
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.video import open_video
+from tests.trees.damaged import blank, cut_off, trim
 from tests.trees.utd_mhad import FRAMES, HEIGHT, WIDTH, depth_frames
 from tests.trees.videos import level, write_audio, write_video
 
@@ -92,25 +94,69 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     assert "a directory" in refused(tmp_path)
 
 
-def test_a_file_cut_off_gives_what_is_there_and_says_what_is_missing(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", frames=40)
-    with (
-        av.open(str(path)) as source,
-        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as to,
-    ):
-        stream = to.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                to.mux(packet)
-    data = (tmp_path / "fast.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(data[: int(len(data) * 0.8)])
-    with open_video(tmp_path / "cut.mp4", RGB) as video:
-        info = video.scan()
+@pytest.mark.parametrize("look", ["probe", "scan"])
+def test_a_file_cut_off_gives_what_is_there_and_says_what_is_missing(tmp_path: Path, look: str) -> None:
+    path = cut_off(write_video(tmp_path / "a.mp4", frames=40), tmp_path / "cut.mp4", 0.7)
+    with open_video(path, RGB) as video:
+        info = getattr(video, look)()
         assert info.fault is not None
-        assert "40" in info.fault
+        assert f"{info.frames} of the 40 frames of its header are there" in info.fault
+        assert 5 < info.frames < 40
         assert numbers(video.frames_at([0.0, 0.5])) == [0, 5]
-        assert 0 < info.frames <= 40
+
+
+def test_a_large_file_cut_off_is_met_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_LISTED_BYTES", 0)
+    whole = write_video(tmp_path / "a.mp4", frames=40, options={"g": "4", "bf": "0"})
+    with open_video(whole, RGB) as video:
+        assert video.probe().fault is None
+    with open_video(cut_off(whole, tmp_path / "cut.mp4", 0.6), RGB) as video:
+        assert video.info.fault is None
+        fault = video.probe().fault
+        assert re.match(r"ends at [12]\.\d\d s of the 4\.00 s of its header", fault or "")
+        assert video.probe().fault == fault
+        assert numbers(video.frames_at([0.0, 0.5])) == [0, 5]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "probed"),
+    [(36, 40, True), (20, 24, True), (0, 0, False), (24, 36, False), (4, 20, False), (39, 40, True)],
+)  # fmt: skip
+def test_a_probe_meets_what_lies_on_the_way_to_three_frames(
+    tmp_path: Path, first: int, last: int, probed: bool
+) -> None:
+    path = blank(write_video(tmp_path / "a.mp4", frames=40, options={"g": "4", "bf": "0"}), first, last)
+    expected = f"{last - first} of 40 frames cannot be decoded, the first at {first / 10:.2f} s" if last else None
+    with open_video(path, RGB) as video:
+        assert video.probe().fault == (expected if probed else None)
+        assert video.probe().fault == (expected if probed else None)
+        assert video.scan().fault == expected
+        sound = [index for index in range(40) if not first <= index < last]
+        assert numbers(video.frames_at([index / 10 for index in sound])) == sound
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov"])
+@pytest.mark.parametrize("b_frames", ["0", "3"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_nothing_is_found_in_sound_videos(
+    tmp_path: Path, suffix: str, b_frames: str, listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not listed:
+        monkeypatch.setattr(decoding, "_LISTED_BYTES", 0)
+    for frames, keys in ((40, "8"), (40, "250"), (1, "8"), (2, "8"), (3, "1")):
+        path = write_video(tmp_path / f"a{suffix}", frames=frames, options={"g": keys, "bf": b_frames})
+        with open_video(path, RGB) as video:
+            assert video.probe().fault is None
+            assert numbers(video.frames_at([0.0])) == [0]
+            assert video.scan().fault is None
+
+
+def test_frames_that_were_trimmed_away_are_not_shown(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "a.mp4", frames=40, options={"g": "20", "bf": "0"})
+    with open_video(trim(whole, tmp_path / "b.mp4", 1.0), RGB) as video:
+        assert (video.info.frames, video.info.duration_s) == (30, pytest.approx(3.0))
+        assert (video.probe().fault, video.scan().fault) == (None, None)
+        assert numbers(video.frames_at([0.0, 0.45, 2.95])) == [10, 14, 39]
 
 
 @pytest.mark.data
@@ -136,6 +182,8 @@ def test_a_damaged_file_gives_its_frames(data_root: Path) -> None:
         assert len({time for time, _ in frames}) == 49
         assert video.info.fault == "1 of 50 frames cannot be decoded, the first at 3.00 s"
         assert video.scan().fault == video.info.fault
+        # One key frame: to get to the middle and the last frame, all must be decoded.
+        assert video.probe().fault == "1 of 50 frames cannot be decoded, the first at 3.00 s"
 
 
 @pytest.mark.data
@@ -143,6 +191,7 @@ def test_real_videos(data_root: Path) -> None:
     for name, frames, seconds in (("arm-wrestling.mp4", 280, 10.0), ("part_0.mp4", 32, 1.1), ("test.avi", 164, 6.56)):
         with open_video(data_root / "video" / name, RGB) as video:
             assert (video.info.frames, video.info.duration_s) == (frames, pytest.approx(seconds, rel=0.04))
+            assert video.probe().fault is None
             assert video.scan().fault is None
             half = video.frames_at([seconds / 2, 0.0])
             assert abs(half[0][0] - seconds / 2) <= 1 / video.info.rate

@@ -281,3 +281,16 @@ def test_the_sensors_archives_are_unpacked(mmtsa, tmp_path: Path) -> None:
     assert paths["gyro"] == out / "files/gyro_clip/subject1/scene1/session1/walking.csv"
     assert paths["gyro"].read_bytes() == GOOD.sensor(whole, "gyro").read_bytes()
     assert paths["rgb"] == GOOD.video(root, 1)
+
+
+def test_cameras_that_share_a_sensor_are_no_fault_and_rows_that_repeat_are_left_out(mmtsa, tmp_path: Path) -> None:
+    write_mmact(tmp_path / "data")
+    mmtsa("prepare", "mmact", tmp_path / "data", "-o", tmp_path / "rec")
+    facts = json.loads(mmtsa("check", tmp_path / "rec", "--json", "--jobs", 1, expect=None).stdout)
+    assert not [text for text in facts["warnings"] if "the whole file is" in text]
+    rows = (tmp_path / "rec" / "index.csv").read_text().splitlines()
+    place = rows[0].split(",").index("view")
+    same = [",".join("1" if i == place else cell for i, cell in enumerate(row.split(","))) for row in rows[1:]]
+    (tmp_path / "rec" / "index.csv").write_text("\n".join([rows[0], *same]) + "\n")
+    facts = json.loads(mmtsa("check", tmp_path / "rec", "--json", "--jobs", 1, expect=None).stdout)
+    assert [text for text in facts["warnings"] if "the whole file is acc_watch of rows" in text]
