@@ -171,7 +171,10 @@ def _print_clocks(clocks: Any) -> None:
 def _write_offsets(recordings: Path, clocks: Any) -> None:
     from mmtsa_cli.stages import sync
 
-    for name, offset_s in sync.write_offsets(recordings, clocks).items():
+    written = sync.write_offsets(recordings, clocks)
+    if not written:
+        console.note("the clocks agree as far as can be told: no offset written")
+    for name, offset_s in written.items():
         console.note(f"{recordings / 'dataset.yaml'}: offset_s of {name} is now {offset_s:g}")
 
 

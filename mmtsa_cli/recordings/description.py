@@ -133,6 +133,11 @@ def read_description(path: Path) -> Description:
 
 def write_description(path: Path, description: Description) -> None:
     """Write `dataset.yaml`; what has its default is left out."""
+    path.write_text(description_text(description), encoding="utf-8")
+
+
+def description_text(description: Description) -> str:
+    """Return the content of `dataset.yaml`; what has its default is left out."""
     import yaml
 
     content: dict[str, Any] = {"name": description.name}
@@ -141,8 +146,7 @@ def write_description(path: Path, description: Description) -> None:
         if value := getattr(description, key):
             content[key] = _plain(value)
     content.update(_plain(description.notes))
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-    path.write_text(text, encoding="utf-8")
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
 def _span_faults(

@@ -1,4 +1,4 @@
-"""How good the stamps of one file are, before anything is put right: rate, jitter, drift, repeated and backward ones."""
+"""How good the stamps of one file are before anything is put right: rate, jitter, drift, repeated and backward ones."""
 
 from __future__ import annotations
 

@@ -337,7 +337,14 @@ def test_a_path_that_is_none_and_a_file_that_may_not_be_read(mmtsa, rec: Path, m
 
 
 def _row(modality: str, offset_s: float, verdict: str) -> dict[str, Any]:
-    return {"modality": modality, "reference": "rgb", "offset_s": offset_s, "verdict": verdict}
+    return {
+        "modality": modality,
+        "reference": "rgb",
+        "offset_s": offset_s,
+        "low_s": offset_s - 0.1,
+        "high_s": offset_s + 0.1,
+        "verdict": verdict,
+    }
 
 
 @pytest.fixture

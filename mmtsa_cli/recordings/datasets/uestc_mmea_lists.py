@@ -1,7 +1,7 @@
 """The published split of UESTC-MMEA-CL: train.txt, val.txt and test.txt, a line a clip.
 
 In the lists that the authors publish with their code, a line is a path on their machine without ending, the number of
-frames, that of the sensors' rows and the class from 0, as in `.../data/15_eating/15_eating_2022_05_28_10_56_08 408 408 14`.
+frames, that of the sensors' rows and the class from 0, as in `.../15_eating/15_eating_2022_05_28_10_56_08 408 408 14`.
 Copies differ in the folders before it; only folder and name are looked at.
 """
 
