@@ -140,7 +140,8 @@ def _too_short(recording: Recording, clip: Clip, duration: float, options: Cutti
         "shorter than the window",
         where=f"recording {recording.id}",
         expected=f"at least {options.window_s:g} s",
-        found=f"{duration:.3g} s" + (f" ({each})" if len(clip.spans) > 1 else ""),
+        # Where the index cuts the recording, how long its files are explains nothing.
+        found=f"{duration:.3g} s" + (f" ({each})" if len(clip.spans) > 1 and recording.end_s is None else ""),
         remedy=f"give {f'--window {fits:g} or less, or ' if fits > 0 else ''}--skip-short to leave such clips out",
     )
 

@@ -250,7 +250,7 @@ def _scores(
         "macro_f1_interval_95": list(intervals.macro_f1),
         "interval_over": intervals.over,
         "n": points.n,
-        "subjects": len(set(subjects)),
+        "subjects": len(set(subjects) - {""}) or None,
     }
 
 

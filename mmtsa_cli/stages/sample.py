@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -246,7 +247,20 @@ def _write_store(
                 notes=dataset.notes,
             )
         )
-    return [f"{count} x {note}" if count > 1 else note for note, count in notes.most_common(10)]
+    return _summary(notes)
+
+
+def _summary(notes: Counter[str], most: int = 10) -> list[str]:
+    """Return the most frequent notes with how many clips have them; those that differ in numbers alone are one."""
+    kinds: dict[str, Counter[str]] = defaultdict(Counter)
+    for note, count in notes.items():
+        kinds[re.sub(r"\b\d+(\.\d+)?\b", "N", note)][note] += count
+    ordered = sorted(kinds.items(), key=lambda item: -item[1].total())
+    return [
+        note if its.total() == 1 else f"{its.total()} x {note if len(its) == 1 else kind}"
+        for kind, its in ordered[:most]
+        for note in list(its)[:1]
+    ]
 
 
 def _chain(first: PackedClip, rest: Iterator[PackedClip]) -> Iterator[PackedClip]:

@@ -282,3 +282,25 @@ def test_a_table_of_records_grows_by_appending(tmp_path):
         table.finish()
     assert np.array_equal(np.load(tmp_path / "frames.npy"), np.array(rows, FRAME_RECORD))
     assert [path.name for path in tmp_path.iterdir()] == ["frames.npy"]
+
+
+def test_notes_that_differ_in_numbers_alone_are_one(mmtsa, few, split, tmp_path):
+    rec, header, rows = few
+    place = header.index("gyro")
+    for number, row in enumerate(rows[:3], 1):
+        lines = (rec / row[place]).read_text().splitlines()
+        for line in range(20, 20 + number):
+            lines[line] = ",".join([lines[line - 1].split(",")[0], *lines[line].split(",")[1:]])
+        row[place] = str(tmp_path / f"{number}.csv")
+        (tmp_path / f"{number}.csv").write_text("\n".join(lines) + "\n")
+    write_index(rec, header, rows)
+    arguments = ("sample", rec, "-o", tmp_path / "out", "--window", "1", "--protocol", split, "--modalities", "gyro")
+    facts = json.loads(mmtsa(*arguments, "--json").stdout)
+    assert facts["notes"] == ["3 x gyro: N repeated timestamps spread evenly"]
+
+
+def test_a_row_that_cuts_a_clip_too_short_is_told_by_its_own_length(mmtsa, few, split, tmp_path):
+    rec, header, rows = few
+    write_index(rec, [*header, "start", "end"], [[*row, "1.0", "1.5"] for row in rows])
+    refused = mmtsa("sample", rec, "-o", tmp_path / "out", "--window", "1", "--protocol", split, expect=1)
+    assert "expected at least 1 s, found 0.5 s; give --window 0.5 or less" in refused.stderr
