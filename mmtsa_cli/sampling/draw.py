@@ -115,6 +115,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def narrowed(self, modalities: Sequence[str]) -> Samples:
+        """Return the same clips with some of the modalities: what is not asked for is not read."""
+        return Samples(self.store, self.clips, modalities=modalities, classes=self.classes, options=self.options)
+
     def kind(self, modality: str) -> str:
         """Return "video" or "sensor"."""
         return self.store.header.modalities[modality].kind

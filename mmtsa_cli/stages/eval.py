@@ -173,7 +173,9 @@ def _predict(
     modalities = tuple(model["inputs"])
     _check_modalities(model, store)
     test = Samples(store, clips, modalities=modalities, classes=model["classes"], options=_drawing(recipe, model))
-    method = Mmtsa.restore(recipe, model, load_tensors(training / "folds" / model["fold"] / BEST)[0])
+    weights, _ = load_tensors(training / "folds" / model["fold"] / BEST)
+    about = {f"_{key}": model[key] for key in ("inputs", "classes", "segments")}
+    method = Mmtsa.restore(recipe, {**about, **weights})
     prediction = method.predict(test, seed=seed, progress=progress)
     return _FoldResult(model["fold"], clips, tuple(model["classes"]), prediction.probabilities, prediction.attention)
 

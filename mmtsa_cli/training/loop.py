@@ -73,11 +73,15 @@ class Run:
     report : callable
     should_stop : callable () -> bool
         Asked after every step; true: write a checkpoint and stop.
+    shared : Path, optional
+        A place for what several trainings on the same clips with the same seed can use: teachers that one of them has
+        trained already.
     """
 
     directory: Path
     report: Report = lambda state, step, steps: None
     should_stop: Callable[[], bool] = lambda: False
+    shared: Path | None = None
 
 
 def train(network: nn.Module, work: Work[B], options: TrainingOptions, *, seed: int, run: Run) -> TrainingState:

@@ -1,0 +1,360 @@
+"""Systems whose network is trained by gradient: all of them but for the network itself and its loss.
+
+They share the draw of segments, the training loop, mixup and label smoothing, the averaging over draws and the choice
+of the best epoch, so that a table compares systems and not training scripts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmtsa_cli.artifacts.options import option
+from mmtsa_cli.errors import ArtifactError, DataError
+from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.methods.contract import Cost
+from mmtsa_cli.models.cost import macs, parameters
+from mmtsa_cli.models.network import Input, ModelOptions
+from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
+from mmtsa_cli.training.checkpoint import TrainingState
+from mmtsa_cli.training.loop import Run, Work, train
+from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Progress = Callable[[int, int], None]
+CrossEntropy = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Everything about a network system that a recipe may set."""
+
+    imaging: FieldOptions = field(default_factory=FieldOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    draws: int = option(1, "draws of a clip whose probabilities are averaged; 1: the centre of each segment", low=1)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of n clips.
+
+    Attributes
+    ----------
+    probabilities : (n, classes) float array
+        Rows sum to 1.
+    attention : (n, N) float array
+        Weight of each segment; rows sum to 1, and are even where the network weighs none.
+    """
+
+    probabilities: NDArray[np.float64]
+    attention: NDArray[np.float64]
+
+
+class NetworkMethod:
+    """A system with a network: subclasses say what it is (`build`) and, where it is more than one term, its loss.
+
+    Parameters
+    ----------
+    options : NetworkOptions
+    inputs : mapping of str to Input
+        Per modality what its encoder gets.
+    classes : sequence of str
+    segments : int
+    seed : int
+        Of the weights at the start.
+
+    Attributes
+    ----------
+    network : nn.Module
+        From the tensors of a batch (see `SegmentNetwork.forward`) to logits, (B, classes), and attention over segments,
+        (B, N), or None where it has none.
+    """
+
+    options_class: ClassVar[type] = NetworkOptions
+
+    def __init__(
+        self,
+        options: Any,
+        *,
+        inputs: Mapping[str, Input],
+        classes: Sequence[str],
+        segments: int,
+        seed: int = 0,
+    ) -> None:
+        self.options = options
+        self.inputs = dict(inputs)
+        self.classes = tuple(classes)
+        self.segments = segments
+        self.device = choose_device(options.training.device)
+        if options.training.threads:
+            torch.set_num_threads(options.training.threads)
+        torch.manual_seed(seed)
+        self.network: Any = self.build().to(self.device).to(memory_format=torch.channels_last)
+
+    def build(self) -> nn.Module:
+        """Return the network, its weights drawn from torch's own generator."""
+        raise NotImplementedError
+
+    def loss(self, tensors: Mapping[str, Tensor], cross_entropy: CrossEntropy) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch as a scalar, and the logits by which clips are counted as right.
+
+        Parameters
+        ----------
+        tensors : mapping of str to tensor
+            What the network takes.
+        cross_entropy : callable
+            Takes logits, (B, classes), returns their loss against the batch's labels, smoothed and mixed.
+        """
+        logits, _ = self.network(tensors)
+        return cross_entropy(logits), logits
+
+    @classmethod
+    def for_samples(cls, options: Any, samples: Samples, *, seed: int = 0) -> Self:
+        """Return an untrained system for the modalities of `samples`; their quantiles become scale `dataset`."""
+        inputs = {name: _input(samples, name, options) for name in samples.modalities}
+        return cls(options, inputs=inputs, classes=samples.classes, segments=samples.segments, seed=seed)
+
+    @classmethod
+    def restore(cls, options: Any, state: Mapping[str, Any]) -> Self:
+        """Return a trained system.
+
+        Parameters
+        ----------
+        options : NetworkOptions
+            As it was trained with.
+        state : mapping
+            As `state` gives it.
+
+        Raises
+        ------
+        ArtifactError
+            Weights of another network.
+        """
+        inputs = {name: Input(**value) for name, value in state["_inputs"].items()}
+        # What the backbone started from is in the weights: it is not looked for again.
+        options = replace(options, model=replace(options.model, weights=None))
+        method = cls(options, inputs=inputs, classes=state["_classes"], segments=state["_segments"])
+        weights = {name: torch.as_tensor(value) for name, value in state.items() if not name.startswith("_")}
+        try:
+            method.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ArtifactError(
+                "the weights are of another network", found=str(error).splitlines()[-1].strip()
+            ) from None
+        return method
+
+    def state(self) -> dict[str, Any]:
+        """Return the weights by name, and what makes a network of them again."""
+        about = {
+            "_inputs": {name: asdict(wanted) for name, wanted in self.inputs.items()},
+            "_classes": list(self.classes),
+            "_segments": self.segments,
+        }
+        return {**about, **{name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}}
+
+    def cost(self) -> Cost:
+        """Return parameters, and the multiply-accumulates of one clip, counted on a network without content."""
+        empty = copy.deepcopy(self.network).to("meta")
+        return Cost(parameters(self.network), macs(empty, self._example()))
+
+    def _example(self) -> dict[str, Tensor]:
+        """Return the tensors of one clip, without content."""
+        tensors = {}
+        for name, wanted in self.inputs.items():
+            if wanted.size is None:
+                raise ValueError(f"the size of {name} is not known")
+            if wanted.kind == "video":
+                shape = (1, self.segments, wanted.size, wanted.size, wanted.channels * wanted.frames)
+                tensors[name] = torch.empty(shape, dtype=torch.uint8, device="meta")
+            else:
+                tensors[name] = torch.empty((1, self.segments, wanted.channels, wanted.size), device="meta")
+                tensors[f"{name}.extremes"] = torch.empty((1, wanted.channels, 2), device="meta")
+        return tensors
+
+    def fit(self, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> TrainingState:
+        """Train on `samples`; choose the best epoch, and when to stop, by `validation`.
+
+        Raises
+        ------
+        DataError
+            Fewer than two clips.
+        TrainingStoppedError
+        """
+        if len(samples) < 2:
+            raise DataError("too few clips to train on", expected="at least 2", found=str(len(samples)))
+        size = min(self.options.training.batch_size, len(samples))
+        plan = _BatchPlan(samples, size, self.options.augmentation, seed)
+        validate = (lambda network: self._validate(validation)) if validation else None
+        work = Work(plan.steps, plan.batches, self._loss, validate)
+        return train(self.network, work, self.options.training, seed=seed, run=run)
+
+    def predict_proba(
+        self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None
+    ) -> NDArray[np.float64]:
+        """Return the probability of each class for each clip, (n, classes)."""
+        return self.predict(samples, seed=seed, progress=progress).probabilities
+
+    def predict(self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None) -> Prediction:
+        """Return probabilities and attention of every clip, averaged over `draws`: the centre, then random ones."""
+        sums: list[NDArray[np.float64]] = [np.zeros(0), np.zeros(0)]
+        total = self.options.draws * len(samples)
+        for draw in range(self.options.draws):
+            parts = []
+            for batch in _prefetched(self._evaluation_batches(samples, draw, seed)):
+                parts.append(self._forward(batch))
+                progress(draw * len(samples) + sum(len(p) for p, _ in parts), total)
+            stacked = [np.concatenate(side) for side in zip(*parts, strict=True)]
+            sums = [s + now if draw else now for s, now in zip(sums, stacked, strict=True)]
+        return Prediction(sums[0] / self.options.draws, sums[1] / self.options.draws)
+
+    def _evaluation_batches(self, samples: Samples, draw: int, seed: int) -> Iterator[Batch]:
+        # Small enough for any machine; the result does not depend on it.
+        size = 32
+        for start in range(0, len(samples), size):
+            positions = range(start, min(start + size, len(samples)))
+            generators = [_generator(seed, 2**31 + draw, p) for p in positions] if draw else None
+            yield samples.batch(list(positions), generators=generators)
+
+    def _forward(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self.network.eval()
+        with torch.inference_mode(), autocast(self.options.training.precision, self.device):
+            logits, attention = self.network(self._tensors(batch))
+        if attention is None:
+            attention = torch.full((len(logits), self.segments), 1 / self.segments)
+        return logits.double().softmax(dim=1).cpu().numpy(), attention.double().cpu().numpy()
+
+    def _validate(self, validation: Samples) -> dict[str, float]:
+        from mmtsa_cli.evaluation.metrics import score
+
+        centre = [self._forward(batch)[0] for batch in _prefetched(self._evaluation_batches(validation, 0, 0))]
+        probabilities = np.concatenate(centre)
+        result = score(validation.labels, probabilities.argmax(axis=1), len(self.classes))
+        likelihood = probabilities[np.arange(len(probabilities)), validation.labels]
+        loss = float(-np.log(np.maximum(likelihood, 1e-12)).mean())
+        # Ties of the accuracy, common with few clips, are decided by the loss.
+        return {
+            "accuracy": result.accuracy,
+            "macro_f1": result.macro_f1,
+            "loss": loss,
+            "score": result.accuracy - 1e-4 * min(loss, 99.0),
+        }
+
+    def _loss(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> tuple[Tensor, int, int]:
+        # The loop trains the network that this system holds.
+        options = self.options.training
+        labels = torch.from_numpy(batch.labels).to(self.device)
+        tensors = self._tensors(batch)
+        mixed, share = labels, 1.0
+        if options.mixup and len(labels) > 1:
+            order, share = _mixup_partner(len(labels), options.mixup, generator)
+            tensors = {name: _mix(tensor, order, share) for name, tensor in tensors.items()}
+            mixed = labels[order]
+
+        def cross_entropy(scores: Tensor) -> Tensor:
+            first = nn.functional.cross_entropy(scores.float(), labels, label_smoothing=options.label_smoothing)
+            if share == 1:
+                return first
+            other = nn.functional.cross_entropy(scores.float(), mixed, label_smoothing=options.label_smoothing)
+            return share * first + (1 - share) * other
+
+        loss, logits = self.loss(tensors, cross_entropy)
+        right = int((logits.argmax(dim=1) == labels).sum())
+        return loss, right, len(labels)
+
+    def _tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the network's inputs; `NAME.extremes` holds what scale `clip` rescales by."""
+        arrays = dict(batch.inputs)
+        arrays.update({f"{name}.extremes": values for name, values in batch.extremes.items()})
+        return {name: torch.from_numpy(values).to(self.device, non_blocking=True) for name, values in arrays.items()}
+
+
+def _input(samples: Samples, name: str, options: Any) -> Input:
+    stored = samples.store.header.modalities[name]
+    if stored.kind == "video":
+        return Input("video", len(stored.channels), size=samples.options.frame_size, frames=samples.options.snippet)
+    low_high = samples.quantiles(name, options.imaging.quantile)
+    bounds = tuple(map(tuple, low_high.tolist()))
+    return Input("sensor", len(stored.channels), bounds, size=samples.window_samples(name))
+
+
+class _BatchPlan:
+    """Which clips each step of each epoch gets, and how they are drawn: all from the seed."""
+
+    def __init__(self, samples: Samples, size: int, augmentation: Augmentation, seed: int) -> None:
+        self._samples, self._augmentation, self._seed = samples, augmentation, seed
+        # A last batch of one clip has no variance for batch norm: it joins the one before.
+        self.steps = max(1, len(samples) // size)
+
+    def batches(self, epoch: int, first: int) -> Iterable[Batch]:
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._samples))
+        parts = np.array_split(order, self.steps)
+        return _prefetched(self._draw(epoch, part) for part in parts[first:])
+
+    def _draw(self, epoch: int, part: NDArray[np.int64]) -> Batch:
+        generators = [_generator(self._seed, epoch, int(position)) for position in part]
+        return self._samples.batch(part.tolist(), generators=generators, augmentation=self._augmentation)
+
+
+def _generator(seed: int, epoch: int, position: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, position])
+
+
+def _mixup_partner(count: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, float]:
+    order = torch.randperm(count, generator=generator)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    share = float(np.random.default_rng(seed).beta(alpha, alpha))
+    return order, max(share, 1 - share)
+
+
+def _mix(tensor: Tensor, order: Tensor, share: float) -> Tensor:
+    mixed = share * tensor.float() + (1 - share) * tensor[order].float()
+    return mixed.round().to(torch.uint8) if tensor.dtype == torch.uint8 else mixed
+
+
+def _prefetched(batches: Iterable[Batch], ahead: int = 2) -> Iterator[Batch]:
+    """Yield what `batches` yields, made by a thread while the network works on the one before."""
+    ready: queue.Queue[Any] = queue.Queue(ahead)
+    over = threading.Event()
+    end = object()
+
+    def put(item: object) -> None:
+        waiting = True
+        while waiting and not over.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                waiting = False
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                if over.is_set():
+                    return
+                put(batch)
+            put(end)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            put(error)
+
+    thread = threading.Thread(target=fill, daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not end:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,87 @@
+"""What systems compute of a store's clips (gradients, flow, trajectories), kept so that it is computed once.
+
+The place is the user's cache, under the hash of the store's manifest and of the features' own parameters: other content
+has another name, so nothing can be out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.artifacts.cache import cache_directory
+from mmtsa_cli.artifacts.manifest import fingerprint
+from mmtsa_cli.sampling.store import Store
+
+Compute = Callable[[Store, int, Mapping[str, Any]], NDArray[np.float32]]
+"""A function of a module: the store, the position of a clip, the parameters; returns (n, D), n may be 0."""
+
+
+class Features:
+    """The rows of every clip of a store, in one file that is mapped into memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._bounds = np.load(directory / "bounds.npy", allow_pickle=False)
+        self._rows = np.load(directory / "rows.npy", mmap_mode="r", allow_pickle=False)
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def rows(self, clip: int) -> NDArray[np.float32]:
+        """Return the rows of a clip, (n, D): a view."""
+        return self._rows[self._bounds[clip] : self._bounds[clip + 1]]
+
+
+def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping[str, Any]) -> Features:
+    """Return features of every clip of a store, computed on all cores where they are not kept yet.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Of the features ("hog"), part of the place.
+    compute : callable
+        Of a module, as other processes must find it.
+    parameters : mapping
+        JSON values that the features depend on, among them a version to count up when `compute` changes.
+    """
+    key = json.dumps([fingerprint(store.directory), name, dict(parameters)], sort_keys=True)
+    place = cache_directory() / "features" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    if not (place / "bounds.npy").is_file():
+        _write(place, _compute_all(store, compute, parameters))
+    return Features(place)
+
+
+def _compute_all(store: Store, compute: Compute, parameters: Mapping[str, Any]) -> Sequence[NDArray[np.float32]]:
+    from joblib import Parallel, delayed
+
+    workers = min(os.cpu_count() or 1, max(1, len(store) // 8))
+    tasks = (delayed(compute)(store, clip, parameters) for clip in range(len(store)))
+    return Parallel(n_jobs=workers, batch_size="auto")(tasks)
+
+
+def _write(place: Path, rows: Sequence[NDArray[np.float32]]) -> None:
+    """Write all or nothing: beside the name, then renamed; who comes second finds it there."""
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        width = next((part.shape[1] for part in rows if len(part)), 0)
+        bounds = np.cumsum([0, *(len(part) for part in rows)])
+        packed = np.lib.format.open_memmap(partial / "rows.npy", "w+", np.float32, (int(bounds[-1]), width))
+        for part, start in zip(rows, bounds[:-1], strict=True):
+            if len(part):
+                packed[start : start + len(part)] = part
+        packed.flush()
+        np.save(partial / "bounds.npy", bounds)
+        if not place.exists():
+            partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
