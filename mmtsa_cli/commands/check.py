@@ -18,13 +18,7 @@ _SHOWN_DRIFTS = 10
 @click.command()
 @click.argument("recordings", type=click.Path(path_type=Path))
 @options.modalities
-@click.option(
-    "--max-gap",
-    type=options.positive(),
-    default=0.5,
-    show_default=True,
-    help="Longest gap in a series, in seconds, that is filled by interpolation.",
-)
+@options.max_gap
 @click.option("--full", is_flag=True, help="Decode every frame of the videos, not only first, middle and last.")
 @click.option("--afresh", is_flag=True, help="Read every file again, also those unchanged since an earlier check.")
 @click.option("--all", "every", is_flag=True, help="Print every fault and label, not only the first ones.")

@@ -32,21 +32,8 @@ from mmtsa_cli.commands import console, options
     type=click.IntRange(min=2),
     help="Pixels at most: a longer series is averaged piecewise.  [default: one a sample]",
 )
-@click.option(
-    "--field",
-    type=click.Choice(["sum", "difference"]),
-    default="sum",
-    show_default=True,
-    help="cos(phi_i + phi_j), or sin(phi_i - phi_j).",
-)
-@click.option(
-    "--range",
-    "scaled_range",
-    type=click.Choice(["signed", "unit"]),
-    default="signed",
-    show_default=True,
-    help="Rescale to [-1, 1], which hides a series' sign, or to [0, 1].",
-)
+@options.field
+@options.scaled_range
 @click.option(
     "--scale",
     default="clip",
@@ -54,13 +41,7 @@ from mmtsa_cli.commands import console, options
     help="Rescale by the extremes of the whole series (clip), of the part shown (window), or by LOW,HIGH.",
 )
 @click.option("--rate", type=options.positive(), help="Samples a second of a file without timestamps.  [default: 1]")
-@click.option(
-    "--max-gap",
-    type=options.positive(),
-    default=0.5,
-    show_default=True,
-    help="Longest gap, in seconds, that is filled by interpolation.",
-)
+@options.max_gap
 @click.option("--max-memory", default="1GiB", show_default=True, help="What the fields of one image may take.")
 @click.option(
     "--format",

@@ -18,6 +18,11 @@ def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return found
 
 
+def positive(value_type: Any = float) -> Any:
+    """Return a parameter type for numbers above zero."""
+    return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)
+
+
 output_directory = click.option(
     "-o",
     "--output",
@@ -53,8 +58,38 @@ root = click.option(
     type=click.Path(path_type=Path),
     help="Directory that holds the recordings now, if the index was made on another machine.",
 )
-
-
-def positive(value_type: Any = float) -> Any:
-    """Return a parameter type for numbers above zero."""
-    return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)
+max_gap = click.option(
+    "--max-gap",
+    type=positive(),
+    default=0.5,
+    show_default=True,
+    help="Longest gap in a series, in seconds, that is filled by interpolation.",
+)
+segments = click.option(
+    "--segments", type=positive(int), default=3, show_default=True, help="Segments that a clip is cut into (N)."
+)
+window = click.option(
+    "--window", type=positive(), default=2.0, show_default=True, help="Length of a sensor window in seconds."
+)
+frames = click.option(
+    "--frames",
+    type=positive(int),
+    default=5,
+    show_default=True,
+    help="Candidate frames kept of each segment; the one nearest to the drawn time is taken.",
+)
+field = click.option(
+    "--field",
+    type=click.Choice(["sum", "difference"]),
+    default="sum",
+    show_default=True,
+    help="Field of a window: cos(phi_i + phi_j), or sin(phi_i - phi_j).",
+)
+scaled_range = click.option(
+    "--range",
+    "scaled_range",
+    type=click.Choice(["signed", "unit"]),
+    default="signed",
+    show_default=True,
+    help="Rescale to [-1, 1], which hides a series' sign, or to [0, 1].",
+)

@@ -14,13 +14,9 @@ from mmtsa_cli.commands import console, options
 @click.argument("recordings", type=click.Path(path_type=Path))
 @options.output_directory
 @options.modalities
-@click.option("--segments", type=options.positive(int), default=3, show_default=True, help="Segments a clip (N).")
-@click.option(
-    "--window", type=options.positive(), default=2.0, show_default=True, help="Length of a sensor window in seconds."
-)
-@click.option(
-    "--frames", type=options.positive(int), default=5, show_default=True, help="Candidate frames kept of each segment."
-)
+@options.segments
+@options.window
+@options.frames
 @click.option(
     "--short-side",
     type=click.IntRange(min=32),
@@ -29,13 +25,7 @@ from mmtsa_cli.commands import console, options
     help="Height of stored frames, at most.",
 )
 @click.option("--quality", type=click.IntRange(1, 100), default=90, show_default=True, help="JPEG quality of frames.")
-@click.option(
-    "--max-gap",
-    type=click.FloatRange(min=0),
-    default=0.5,
-    show_default=True,
-    help="Longest gap of a series, in seconds, that is filled by interpolation.",
-)
+@options.max_gap
 @click.option("--skip-short", is_flag=True, help="Leave out clips shorter than the window instead of refusing.")
 @click.option("--strict", is_flag=True, help="Stop at a recording that cannot be read instead of leaving it out.")
 @click.option("--exclude-labels", default="", help="Labels to leave out, separated by commas.")

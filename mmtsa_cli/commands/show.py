@@ -33,41 +33,16 @@ _COLUMN_LETTERS = 60
     help="Table: recordings that are opened, at most, to measure rates and durations.",
 )
 @options.jobs
-@click.option("--segments", type=options.positive(int), default=3, show_default=True, help="Picture: segments (N).")
-@click.option(
-    "--frames",
-    type=options.positive(int),
-    default=5,
-    show_default=True,
-    help="Picture: candidate frames of each segment; the one nearest to the drawn time is shown.",
-)
-@click.option(
-    "--window",
-    type=options.positive(),
-    default=2.0,
-    show_default=True,
-    help="Picture: length of a sensor window in seconds.",
-)
+@options.segments
+@options.frames
+@options.window
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
     help="Picture: draw at random by this seed, as in training.  [default: the centres, as in evaluation]",
 )
-@click.option(
-    "--field",
-    type=click.Choice(["sum", "difference"]),
-    default="sum",
-    show_default=True,
-    help="Picture: cos(phi_i + phi_j), or sin(phi_i - phi_j).",
-)
-@click.option(
-    "--range",
-    "scaled_range",
-    type=click.Choice(["signed", "unit"]),
-    default="signed",
-    show_default=True,
-    help="Picture: rescale to [-1, 1], which hides a series' sign, or to [0, 1].",
-)
+@options.field
+@options.scaled_range
 @click.option(
     "--scale",
     type=click.Choice(["clip", "window"]),
@@ -76,13 +51,7 @@ _COLUMN_LETTERS = 60
     help="Picture: rescale by the extremes of the whole clip, or of each window.",
 )
 @options.modalities
-@click.option(
-    "--max-gap",
-    type=options.positive(),
-    default=0.5,
-    show_default=True,
-    help="Longest gap in a series, in seconds, that is filled by interpolation.",
-)
+@options.max_gap
 @options.root
 @options.json_output
 @click.pass_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 
 from mmtsa_cli.errors import DataError
@@ -36,6 +37,20 @@ def read_cells(path: Path, *, expected: str) -> tuple[list[str], list[tuple[int,
     if not rows:
         raise DataError("empty", where=str(path), expected=expected)
     return [cell.strip() for cell in rows[0][1]], rows[1:]
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds that a cell says, with a decimal point or comma; None where it is no time of a recording."""
+    try:
+        seconds = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a text can name the files of results: it holds no separator and leads to no other directory."""
+    return not ("/" in text or "\\" in text or text in (".", ".."))
 
 
 def _decode(path: Path) -> str:

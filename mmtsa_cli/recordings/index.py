@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from typing import Any
 from mmtsa_cli.artifacts.manifest import FILE_NAME as MANIFEST_NAME
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, did_you_mean, nearest
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
-from mmtsa_cli.recordings.cells import read_cells
+from mmtsa_cli.recordings.cells import is_file_name, read_cells, seconds_of
 from mmtsa_cli.recordings.description import (
     DATASET_NAME,
     Description,
@@ -266,20 +265,16 @@ class _Rows:
             self._fault(row, "no id")
         elif name in self._rows_of_ids:
             self._fault(row, f"id {name} stands twice", remedy=f"it also stands in row {self._rows_of_ids[name]}")
-        elif "/" in name or "\\" in name or name in (".", ".."):
+        elif not is_file_name(name):
             self._fault(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
         self._rows_of_ids.setdefault(name, row)
 
     def _time(self, row: int, key: str, text: str) -> float | None:
         if not text:
             return None
-        try:
-            seconds = float(text.replace(",", "."))
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
+        seconds = seconds_of(text)
+        if seconds is None:
             self._fault(row, f"{key} is wrong", expected="seconds from the beginning", found=repr(text))
-            return None
         return seconds
 
     def _fault(self, row: int, what: str, **parts: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
+from mmtsa_cli.recordings.cells import is_file_name, seconds_of
 from mmtsa_cli.recordings.datasets.adapter import Skipped
 from mmtsa_cli.recordings.index import Recording
 
@@ -109,20 +109,16 @@ class RowReader:
         if name and name in self._rows_of_ids:
             remedy = f"it also stands in row {self._rows_of_ids[name]}; leave id out of the table to have them made"
             self._fault(row, f"id {name} stands twice", remedy=remedy)
-        elif "/" in name or "\\" in name or name in (".", ".."):
+        elif not is_file_name(name):
             self._fault(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
         self._rows_of_ids.setdefault(name, row)
 
     def _time(self, row: int, key: str, text: str) -> float | None:
         if not text:
             return None
-        try:
-            seconds = float(text.replace(",", "."))
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
+        seconds = seconds_of(text)
+        if seconds is None:
             self._fault(row, f"{key} is wrong", expected="seconds from the beginning of the files", found=repr(text))
-            return None
         return seconds
 
     def _skip(self, row: int, why: str) -> None:
