@@ -185,7 +185,8 @@ def _deep_copy(value: Any) -> Any:
     return value
 
 
-def _fill(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaError]) -> Any:
+def _fill(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaError], base: Any = None) -> Any:
+    """Return `cls` filled from `data`; what is not said there is as in `base`, the default of the section around it."""
     if not isinstance(data, dict):
         errors.append(_wrong(prefix, source, "a section of keys and values", data))
         return None
@@ -198,12 +199,22 @@ def _fill(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaE
             where, remedy = source.place(key), did_you_mean(str(name), fields)
             errors.append(UsageError(f"unknown key {'.'.join(key)}", where=where, remedy=remedy))
         elif dataclasses.is_dataclass(hints[name]):
-            values[name] = _fill(typing.cast(type, hints[name]), {} if raw is None else raw, key, source, errors)
+            section = typing.cast(type, hints[name])
+            values[name] = _fill(section, {} if raw is None else raw, key, source, errors, _default(fields[name]))
         elif get_origin(hints[name]) is dict and dataclasses.is_dataclass(get_args(hints[name])[1]):
             values[name] = _fill_each(get_args(hints[name])[1], {} if raw is None else raw, key, source, errors)
         else:
             values[name] = _value(raw, hints[name], fields[name].metadata, key, source, errors)
-    return None if errors else cls(**values)
+    if errors:
+        return None
+    return cls(**values) if base is None else dataclasses.replace(base, **values)
+
+
+def _default(section: dataclasses.Field[Any]) -> Any:
+    """Return the default of a section, None where it has none."""
+    if section.default_factory is not dataclasses.MISSING:
+        return section.default_factory()
+    return None if section.default is dataclasses.MISSING else section.default
 
 
 def _fill_each(cls: type, data: Any, prefix: Key, source: Source, errors: list[MmtsaError]) -> dict[str, Any]:

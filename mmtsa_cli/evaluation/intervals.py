@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmtsa_cli.evaluation.metrics import confusion_matrix
 
 REPLICATES = 2000
+Draw = Callable[[np.random.Generator], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -47,29 +48,57 @@ def bootstrap(
 
     Parameters
     ----------
-    true, predicted : (n,) int arrays
+    true : (n,) int array
+    predicted : (n,) or (s, n) int array
+        Of one system; or of s, trained with different seeds, whose predictions of a drawn clip are scored together.
     subjects : sequence of str
         n names; where all are alike, clips alone are drawn.
     classes : int
     """
     rng = np.random.default_rng([seed, 95])
-    people = [np.flatnonzero(np.array(subjects) == name) for name in sorted(set(subjects))]
-    draw = _two_stage(people) if len(people) > 1 else _clips(len(true))
+    draw, over = resampling(subjects)
     accuracy, f1, present = np.empty(replicates), np.empty((replicates, classes)), np.empty((replicates, classes), bool)
     for replicate in range(replicates):
         chosen = draw(rng)
-        matrix = confusion_matrix(true[chosen], predicted[chosen], classes)
+        matrix = pooled_confusion(true[chosen], predicted[..., chosen], classes)
         hits, total = np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1)
-        accuracy[replicate] = hits.sum() / len(chosen)
+        accuracy[replicate] = hits.sum() / matrix.sum()
         present[replicate] = total > 0
         f1[replicate] = np.divide(2 * hits, total, out=np.zeros(classes), where=total > 0)
     macro = f1.sum(axis=1, where=present) / present.sum(axis=1)
-    per_class = tuple(_interval(f1[present[:, c], c]) for c in range(classes))
-    over = "subjects and their clips" if len(people) > 1 else "clips"
-    return Intervals(_interval(accuracy), _interval(macro), per_class, over)
+    per_class = tuple(interval_95(f1[present[:, c], c]) for c in range(classes))
+    return Intervals(interval_95(accuracy), interval_95(macro), per_class, over)
 
 
-def _two_stage(people: list[NDArray[np.int64]]) -> Callable[[np.random.Generator], NDArray[np.int64]]:
+def pooled_confusion(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return the confusion matrix of predictions, (n,) or (s, n), those of all seeds together."""
+    rows = np.atleast_2d(predicted)
+    return confusion_matrix(np.tile(true, len(rows)), rows.ravel(), classes)
+
+
+def resampling(subjects: Sequence[str]) -> tuple[Draw, str]:
+    """Return what draws the clips of one replicate, as positions, and what it draws in words.
+
+    Parameters
+    ----------
+    subjects : sequence of str
+        The subject of each of n clips.
+    """
+    people = [np.flatnonzero(np.array(subjects) == name) for name in sorted(set(subjects))]
+    if len(people) > 1:
+        return _two_stage(people), "subjects and their clips"
+    return _clips(len(subjects)), "clips"
+
+
+def interval_95(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 2.5 % and 97.5 % quantiles of replicates; (0, 0) of none."""
+    if not len(values):
+        return (0.0, 0.0)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return (float(low), float(high))
+
+
+def _two_stage(people: list[NDArray[np.int64]]) -> Draw:
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
         chosen = rng.integers(len(people), size=len(people))
         return np.concatenate([people[p][rng.integers(len(people[p]), size=len(people[p]))] for p in chosen])
@@ -77,12 +106,5 @@ def _two_stage(people: list[NDArray[np.int64]]) -> Callable[[np.random.Generator
     return draw
 
 
-def _clips(count: int) -> Callable[[np.random.Generator], NDArray[np.int64]]:
+def _clips(count: int) -> Draw:
     return lambda rng: rng.integers(count, size=count)
-
-
-def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    if not len(values):
-        return (0.0, 0.0)
-    low, high = np.quantile(values, [0.025, 0.975])
-    return (float(low), float(high))

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -34,7 +34,20 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Progress = Callable[[int, int], None]
-CrossEntropy = Callable[[Tensor], Tensor]
+
+
+class CrossEntropy(Protocol):
+    """The loss of scores against the labels of a batch, smoothed and mixed."""
+
+    def __call__(self, scores: Tensor, group_of: Tensor | None = None) -> Tensor:
+        """Return the mean loss of scores, (B, classes).
+
+        Parameters
+        ----------
+        scores : (B, classes) tensor, or (B, groups)
+        group_of : (classes,) int64 tensor, optional
+            The group of each class: scores are then of groups, and compared with those of the labels.
+        """
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,7 @@ class NetworkMethod:
         tensors : mapping of str to tensor
             What the network takes.
         cross_entropy : callable
-            Takes logits, (B, classes), returns their loss against the batch's labels, smoothed and mixed.
+            See `CrossEntropy`.
         """
         logits, _ = self.network(tensors)
         return cross_entropy(logits), logits
@@ -264,11 +277,12 @@ class NetworkMethod:
             tensors = {name: _mix(tensor, order, share) for name, tensor in tensors.items()}
             mixed = labels[order]
 
-        def cross_entropy(scores: Tensor) -> Tensor:
-            first = nn.functional.cross_entropy(scores.float(), labels, label_smoothing=options.label_smoothing)
+        def cross_entropy(scores: Tensor, group_of: Tensor | None = None) -> Tensor:
+            own, partner = (labels, mixed) if group_of is None else (group_of[labels], group_of[mixed])
+            first = nn.functional.cross_entropy(scores.float(), own, label_smoothing=options.label_smoothing)
             if share == 1:
                 return first
-            other = nn.functional.cross_entropy(scores.float(), mixed, label_smoothing=options.label_smoothing)
+            other = nn.functional.cross_entropy(scores.float(), partner, label_smoothing=options.label_smoothing)
             return share * first + (1 - share) * other
 
         loss, logits = self.loss(tensors, cross_entropy)

@@ -186,7 +186,7 @@ def build_network(
     UsageError, DataError
         As of `create_backbone`.
     """
-    encoders = {name: _encoder(wanted, options, field) for name, wanted in inputs.items()}
+    encoders = {name: build_encoder(wanted, options, field) for name, wanted in inputs.items()}
     features = sum(encoder.features for encoder in encoders.values())
     fusion: nn.Module = AverageFusion()
     if options.fusion == "attention":
@@ -202,7 +202,22 @@ def _own_classifier(features: int, classes: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(features, classes))
 
 
-def _encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:
+def build_encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:
+    """Return the encoder of one modality, (B, N, ...) to (B, N, D), D its `features`.
+
+    Parameters
+    ----------
+    wanted : Input
+    options : ModelOptions
+        Its backbone, width and weights.
+    field : FieldOptions
+        How sensor windows become images; of no consequence to a video.
+
+    Raises
+    ------
+    UsageError, DataError
+        As of `create_backbone`.
+    """
     convention = convention_of(options.backbone)
     if wanted.kind == "video":
         single = wanted.frames == 1

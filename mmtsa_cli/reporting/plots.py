@@ -1,4 +1,4 @@
-"""Plots as PNG files: training curves, confusion matrix."""
+"""Plots as PNG files: training curves, confusion matrix, accuracy against latency."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9702b", "#777777"
 
@@ -55,6 +57,81 @@ def plot_confusion(path: Path, matrix: NDArray[np.int64], classes: Sequence[str]
     figure.colorbar(image, ax=axes, label="part of the true class", shrink=0.7)
     axes.set_title(title, fontsize=11)
     _save(figure, path)
+
+
+def plot_accuracy_latency(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
+    """Draw accuracy against the time that a clip takes: one labelled point a system.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        `name`, `accuracy` (0 to 1), `latency_ms`, and, where it is known, `interval_95` (low, high) of the accuracy.
+        Rows without accuracy or latency are left out.
+    """
+    shown = [row for row in rows if row.get("accuracy") is not None and row.get("latency_ms")]
+    figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
+    for row in shown:
+        low, high = row.get("interval_95") or (row["accuracy"], row["accuracy"])
+        axes.plot([row["latency_ms"]] * 2, [low, high], color=_BLUE, alpha=0.35, lw=1.2, solid_capstyle="butt")
+    times, scores = [row["latency_ms"] for row in shown], [row["accuracy"] for row in shown]
+    axes.plot(times, scores, "o", color=_BLUE, ms=5)
+    axes.set(xlabel="time of a clip, ms (logarithmic)", ylabel="accuracy", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.12, y=0.08)
+    axes.grid(alpha=0.3, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=11)
+    _label_points(axes, [(row["latency_ms"], row["accuracy"]) for row in shown], [row["name"] for row in shown])
+    _save(figure, path)
+
+
+def _label_points(axes: Any, points: Sequence[tuple[float, float]], labels: Sequence[str]) -> None:
+    """Write a label beside each point, where it covers least of the points and of the labels before it."""
+    figure = axes.figure
+    # What is in the way is measured in pixels, which are known when the axes stand where they will be.
+    figure.draw_without_rendering()
+    pixels = [axes.transData.transform(point) for point in points]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in pixels]
+    for number in sorted(range(len(points)), key=lambda i: -points[i][1]):
+        texts = [axes.annotate(labels[number], points[number], fontsize=8, **place) for place in _PLACES]
+        boxes = [text.get_window_extent() for text in texts]
+        costs = [_covered(box, taken, axes.bbox) + 2 * rank for rank, box in enumerate(boxes)]
+        best = costs.index(min(costs))
+        taken.append(boxes[best])
+        for text in texts[:best] + texts[best + 1 :]:
+            text.remove()
+
+
+def _covered(box: Any, taken: Sequence[Any], within: Any) -> float:
+    """Return the square pixels of `box` that are taken or outside."""
+    inside = Bbox.intersection(box, within)
+    outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
+    common = [Bbox.intersection(box, other) for other in taken]
+    return outside + sum(part.width * part.height for part in common if part)
+
+
+def _places() -> list[dict[str, Any]]:
+    """Return where a label may stand: on each side of its point, then farther away with a line to it."""
+    across = {1: "left", -1: "right", 0: "center"}
+    up = {1: "bottom", -1: "top", 0: "center"}
+    sides = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+    line = {"arrowstyle": "-", "color": _GREY, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
+    return [
+        {
+            "xytext": (x * distance, y * distance),
+            "textcoords": "offset points",
+            "ha": across[x],
+            "va": up[y],
+            "arrowprops": line if distance > 6 else None,
+        }
+        for distance in (6, 18, 32)
+        for x, y in sides
+    ]
+
+
+_PLACES = _places()
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,37 @@ class Features:
         return self._rows[self._bounds[clip] : self._bounds[clip + 1]]
 
 
+class FeaturesNow(Features):
+    """The same, kept nowhere: the rows of a clip are computed when they are asked for."""
+
+    def __init__(self, store: Store, compute: Compute, parameters: Mapping[str, Any]) -> None:
+        self._store, self._compute, self._parameters = store, compute, parameters
+        self._computed: dict[int, NDArray[np.float32]] = {}
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def rows(self, clip: int) -> NDArray[np.float32]:
+        """Return the rows of a clip, (n, D)."""
+        if clip not in self._computed:
+            self._computed[clip] = self._compute(self._store, clip, self._parameters)
+        return self._computed[clip]
+
+
+_kept = True
+
+
+@contextmanager
+def computed_anew() -> Iterator[None]:
+    """Within the block `clip_features` keeps nothing and finds nothing kept: what a clip costs can be measured."""
+    global _kept
+    _kept, before = False, _kept
+    try:
+        yield
+    finally:
+        _kept = before
+
+
 def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping[str, Any]) -> Features:
     """Return features of every clip of a store, computed on all cores where they are not kept yet.
 
@@ -53,6 +85,8 @@ def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping
     parameters : mapping
         JSON values that the features depend on, among them a version to count up when `compute` changes.
     """
+    if not _kept:
+        return FeaturesNow(store, compute, parameters)
     key = json.dumps([fingerprint(store.directory), name, dict(parameters)], sort_keys=True)
     place = cache_directory() / "features" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     if not (place / "bounds.npy").is_file():

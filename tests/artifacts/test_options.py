@@ -97,3 +97,19 @@ def test_missing_and_binary_files(tmp_path):
 )
 def test_options_survive_the_round_trip_through_plain_values(options):
     assert to_options(Outer, Source("x", to_mapping(options), {})) == options
+
+
+def test_a_section_said_in_part_keeps_the_defaults_of_the_whole_it_stands_in():
+    @dataclass(frozen=True)
+    class Inner:
+        rate: float = option(0.1, "rate")
+        steps: int = option(3, "steps", low=1)
+
+    @dataclass(frozen=True)
+    class Outer:
+        inner: Inner = field(default_factory=lambda: Inner(rate=0.5, steps=7))
+
+    globals().update(Inner=Inner, Outer=Outer)
+    assert to_options(Outer, Source("x", {"inner": {"steps": 9}}, {})).inner == Inner(rate=0.5, steps=9)
+    assert to_options(Outer, Source("x", {"inner": None}, {})).inner == Inner(rate=0.5, steps=7)
+    assert to_options(Outer, Source("x", {}, {})).inner == Inner(rate=0.5, steps=7)

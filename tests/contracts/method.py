@@ -30,7 +30,7 @@ SMALL: Mapping[str, Any] = {
         "batch_size": 6,
         "optimizer": "adamw",
         "lr": 0.004,
-        "schedule": "constant",
+        "schedule": "cosine",
         "threads": 1,
         "precision": "float32",
     },
