@@ -14,13 +14,20 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions
+from mmtsa_cli.methods.warm_start import keep_alone, start_from_alone
 from mmtsa_cli.models.network import SegmentNetwork, build_network
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.training.checkpoint import LAST, TrainingState
+from mmtsa_cli.training.loop import Run
 
 
 @dataclass(frozen=True)
 class MmtsaOptions(NetworkOptions):
     """Everything about the method that a recipe may set."""
+
+    warm_start: bool = option(False, "each modality's encoder starts from a training of the modality alone")
 
 
 class Mmtsa(NetworkMethod):
@@ -46,6 +53,17 @@ class Mmtsa(NetworkMethod):
         for scores in own:
             loss = loss + self.options.model.auxiliary * cross_entropy(scores)
         return loss, logits
+
+    def fit(self, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> TrainingState:
+        """Train as `NetworkMethod` does; with `warm_start` the encoders of several modalities begin trained."""
+        if not self.options.warm_start:
+            return super().fit(samples, validation, seed=seed, run=run)
+        if len(self.inputs) > 1 and not (run.directory / LAST).is_file():
+            start_from_alone(self, samples, validation, seed=seed, run=run)
+        state = super().fit(samples, validation, seed=seed, run=run)
+        if len(self.inputs) == 1:
+            keep_alone(self, samples, validation, seed=seed, run=run)
+        return state
 
 
 class MmtsaConcat(Mmtsa):

@@ -65,7 +65,9 @@ class Column:
             numbers = all(isinstance(item, (int, float)) for item in value)
             return (" to " if numbers else ", ").join(self.text(item) for item in value) or MISSING
         if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and self.scale != 1):
-            return f"{value * self.scale:.{self.digits}f}"
+            shown, least = value * self.scale, 10.0**-self.digits
+            # A chance or a size that is not nothing is not shown as nothing.
+            return f"< {least:.{self.digits}f}" if 0 < shown < least / 2 else f"{shown:.{self.digits}f}"
         return str(value)
 
 
@@ -103,9 +105,9 @@ def markdown(
     title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()
 ) -> str:
     """Return a table as Markdown, its columns as wide as their cells; numbers stand on the right."""
-    cells = [[_one_line(text).replace("|", r"\|") for text in line] for line in _cells(columns, rows)]
+    cells = [[_one_line(text).replace("|", r"\|") for text in line] for line in cells_of(columns, rows)]
     widths = [max(3, *(len(line[i]) for line in cells)) for i in range(len(columns))]
-    right = _on_the_right(columns, rows)
+    right = on_the_right(columns, rows)
     rule = ["-" * (width - 1) + ":" if to_right else "-" * width for width, to_right in zip(widths, right, strict=True)]
     lines = [
         "| " + " | ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in zip(line, widths, right, strict=True)) + " |"
@@ -116,8 +118,8 @@ def markdown(
 
 def latex(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> str:
     """Return a table as LaTeX, needing no package."""
-    lines = [" & ".join(_tex(text) for text in line) + r" \\" for line in _cells(columns, rows)]
-    layout = "".join("r" if right else "l" for right in _on_the_right(columns, rows))
+    lines = [" & ".join(_tex(text) for text in line) + r" \\" for line in cells_of(columns, rows)]
+    layout = "".join("r" if right else "l" for right in on_the_right(columns, rows))
     body = [r"\hline", lines[0], r"\hline", *lines[1:], r"\hline"]
     below = [rf"\par\footnotesize {_tex(note)}" for note in notes]
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(title)}}}", rf"\begin{{tabular}}{{{layout}}}"]
@@ -128,7 +130,7 @@ def _csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     # Empty, not a dash: what reads CSV takes a column with a dash for text.
-    writer.writerows([["" if text == MISSING else text for text in line] for line in _cells(columns, rows)])
+    writer.writerows([["" if text == MISSING else text for text in line] for line in cells_of(columns, rows)])
     return stream.getvalue()
 
 
@@ -144,13 +146,14 @@ def _json(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any
     return json.dumps(table, indent=2, ensure_ascii=False) + "\n"
 
 
-def _cells(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return the heads, then the cells of each row."""
+def cells_of(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the heads, then the cells of each row, as text."""
     body = [[column.text(row.get(column.key)) for column in columns] for row in rows]
     return [[column.title for column in columns], *body]
 
 
-def _on_the_right(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+def on_the_right(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Return which columns hold numbers alone, and stand on the right."""
     values = [[row[c.key] for row in rows if row.get(c.key) is not None] for c in columns]
     return [bool(found) and all(_is_number(value) for value in found) for found in values]
 

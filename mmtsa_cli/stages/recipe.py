@@ -53,7 +53,7 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
     UsageError, ManyErrors
         No such recipe; every unknown key, wrong type and value out of range, with its line.
     """
-    source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
+    source = Source("the defaults", {}, {}) if name is None else read_yaml(find_recipe(name))
     recipe = to_options(Recipe, override(source, settings))
     if recipe.training.patience and not (recipe.validation.count or recipe.validation.values):
         raise UsageError(
@@ -64,7 +64,8 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def _find(name: str) -> Path:
+def find_recipe(name: str) -> Path:
+    """Return the file of a recipe: a path, or the name of one of the package."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.exists():
         return path

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from mmtsa_cli.sampling.protocols import Fold, hold_out, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 from mmtsa_cli.stages.result import StageResult
+from mmtsa_cli.stages.stopping import Asked, stop_on_signals
 
 MODEL_NAME = "model.json"
 DEFAULT_RECIPE = "recommended"
@@ -107,7 +107,7 @@ def run(
         return StageResult(output, False, dict(read_manifest(output).results))
     partial = _open_partial(output, manifest, resume, overwrite)
     facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
-    with _stop_on_signals() as asked, _kept_for_resume(partial, asked):
+    with stop_on_signals() as asked, _kept_for_resume(partial, asked):
         for number, fold in enumerate(folds.folds, start=1):
             reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
             facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked))
@@ -171,11 +171,11 @@ def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: boo
 
 
 def _has_checkpoint(partial: Path) -> bool:
-    return any(partial.glob("folds/*/last.safetensors"))
+    return any(partial.glob("folds/**/last.safetensors"))
 
 
 @contextmanager
-def _kept_for_resume(partial: Path, asked: _Asked) -> Iterator[None]:
+def _kept_for_resume(partial: Path, asked: Asked) -> Iterator[None]:
     """Leave an interrupted training as it is, for `--resume`, and say so; leave nothing where nothing was trained."""
     from mmtsa_cli.training.loop import TrainingStoppedError
 
@@ -201,7 +201,7 @@ def _kept_for_resume(partial: Path, asked: _Asked) -> Iterator[None]:
 
 
 def _train_fold(
-    partial: Path, store: Store, plan: Recipe, fold: Fold, reporter: _Reporter, asked: _Asked
+    partial: Path, store: Store, plan: Recipe, fold: Fold, reporter: _Reporter, asked: Asked
 ) -> dict[str, Any]:
     from mmtsa_cli.methods.mmtsa import Mmtsa
     from mmtsa_cli.sampling.draw import Samples
@@ -284,33 +284,3 @@ class _Reporter:
         spent = sum(row["seconds"] for row in state.history) + state.sums[3]
         left = spent / done * (self._epochs - done) if done else None
         self._listen(TrainingEvent(*self._about, state.epoch, self._epochs, step, steps, new_row, left))
-
-
-class _Asked:
-    """Whether a signal has asked to stop."""
-
-    signal: int | None = None
-
-    def answer(self) -> bool:
-        return self.signal is not None
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[_Asked]:
-    """Let Ctrl-C and SIGTERM end the training after the step under way; a second one ends it at once."""
-    asked = _Asked()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.signal is not None:
-            raise KeyboardInterrupt
-        asked.signal = number
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,132 @@
+"""`mmtsa benchmark`: systems trained, tested and measured under one protocol, in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("samples", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory to write, or to go on with.")
+@click.option(
+    "--methods",
+    callback=options.names,
+    help="Systems, separated by commas, or all; see `mmtsa methods`.  [default: those of --table, else all]",
+)
+@click.option(
+    "--recipe",
+    help="A YAML file, or a recipe of the package.  [default: recommended; without SAMPLES benchmark-small]",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One value over the recipe, as in training.epochs=9 or methods.hamlet.training.lr=0.001; may be repeated.",
+)
+@options.protocol
+@options.modalities
+@click.option("--seeds", type=options.positive(int), default=1, show_default=True, help="Trainings, seeds 0 and up.")
+@click.option(
+    "--jobs",
+    type=options.positive(int),
+    default=1,
+    show_default=True,
+    help="Trainings at the same time, each with its share of the cores; times are only comparable with 1.",
+)
+@click.option(
+    "--table", type=click.Choice(["1", "2", "3"]), help="Lay out this table of the paper too, published figures beside."
+)
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path),
+    nargs=2,
+    default=None,
+    help="Tell which differences between two benchmarks are larger than chance; trains and writes nothing.",
+)
+@options.overwrite
+@options.json_output
+def command(
+    samples: Path | None,
+    output: Path | None,
+    methods: tuple[str, ...] | None,
+    recipe: str | None,
+    settings: tuple[str, ...],
+    protocol: str | None,
+    modalities: tuple[str, ...] | None,
+    seeds: int,
+    jobs: int,
+    table: str | None,
+    compare: tuple[Path, Path] | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Train, test and measure systems under one protocol, and rank them in a table.
+
+    Reads a sample store (from `mmtsa sample`); without one, synthetic recordings, made once in the user's cache. Writes
+    table.md, .csv, .tex and .json (accuracy, which is micro F1, with a 95 % interval over subjects, macro F1,
+    parameters, multiply-accumulates, training time, latency, memory, bytes read), accuracy-latency.png, results.json,
+    and the predictions of each system, fold and seed under units/. A system whose modality is missing is left out by
+    name; one that fails is a row `failed`. Interrupted, or asked for more systems or seeds, it goes on where it was.
+
+    \b
+    Examples:
+      mmtsa benchmark samples -o bench --methods mmtsa,keyless,svm --seeds 3
+      mmtsa benchmark samples -o bench --table 1 --protocol cross-session --jobs 2
+      mmtsa benchmark --compare bench other-bench
+    """  # noqa: D301 - click takes the real backspace
+    if compare:
+        _compare(*compare, as_json=as_json)
+        return
+    if output is None:
+        raise click.UsageError("missing option -o / --output")
+    from mmtsa_cli.stages import benchmark, defaults
+
+    recipe = recipe or ("benchmark-small" if samples is None else None)
+    if samples is None:
+        samples = defaults.synthetic_samples(note=console.note)
+    with console.progress("benchmark") as progress:
+        result = benchmark.run(
+            samples,
+            output,
+            methods=methods,
+            recipe=recipe,
+            settings=settings,
+            protocol=protocol,
+            modalities=modalities,
+            seeds=seeds,
+            jobs=jobs,
+            table=int(table) if table else None,
+            overwrite=overwrite,
+            progress=progress,
+            note=console.note,
+        )
+    if not result.fresh:
+        console.note(f"{output} already holds this result")
+    if as_json:
+        console.print_json(result.facts)
+        return
+    for shown in result.tables:
+        _print(shown)
+
+
+def _compare(first: Path, second: Path, *, as_json: bool) -> None:
+    from mmtsa_cli.stages import bench_compare
+
+    facts = bench_compare.compare(first, second)
+    if as_json:
+        console.print_json(facts)
+    else:
+        _print(bench_compare.table_of(facts))
+
+
+def _print(table: Any) -> None:
+    """Print a table to stdout and what must be known to read it to stderr."""
+    console.print_table(table.title, table.heads, table.cells, right=table.right)
+    for text in table.notes:
+        console.note(text)

@@ -1,0 +1,86 @@
+"""Encoders that begin where a training of their modality alone ended.
+
+A modality's network alone has the fused network's options, clips and seed. Its encoder's best weights are kept in a
+file under a hash of all that they follow from, in the place that systems of the same clips share, if there is one: a
+table that trains each modality alone anyway does so once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mmtsa_cli.artifacts.directory import file_name
+from mmtsa_cli.artifacts.manifest import fingerprint
+from mmtsa_cli.artifacts.options import to_mapping
+from mmtsa_cli.methods.network_method import NetworkMethod
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
+from mmtsa_cli.training.loop import Run
+
+
+def start_from_alone(method: Any, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> None:
+    """Give each encoder of an untrained network the weights of its modality's network alone, trained where need be.
+
+    Parameters
+    ----------
+    method : NetworkMethod
+        Its network has `modalities` and, in their order, `encoders`.
+
+    Raises
+    ------
+    DataError
+        Fewer than two clips.
+    TrainingStoppedError
+    """
+    for name, encoder in zip(method.network.modalities, method.network.encoders.values(), strict=True):
+        own = samples.narrowed([name])
+        own_validation = validation.narrowed([name]) if validation else None
+        path = _place(method.options, own, own_validation, seed, run)
+        if not path.is_file():
+            _train_alone(method, own, own_validation, path, seed, run)
+        encoder.load_state_dict(load_tensors(path)[0])
+
+
+def keep_alone(method: Any, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> None:
+    """Keep the encoder of a trained network of one modality for those that start from it."""
+    save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), {})
+
+
+def _train_alone(method: Any, samples: Samples, validation: Samples | None, path: Path, seed: int, run: Run) -> None:
+    # A directory of its own, also where the file is shared: two processes may train the same at the same time.
+    directory = run.directory / path.stem
+    directory.mkdir(parents=True, exist_ok=True)
+    alone = type(method).for_samples(method.options, samples, seed=seed)
+    NetworkMethod.fit(alone, samples, validation, seed=seed, run=replace(run, directory=directory))
+    save_tensors(path, _encoder_weights(alone), {})
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _encoder_weights(method: Any) -> dict[str, Tensor]:
+    (encoder,) = method.network.encoders.values()
+    return encoder.state_dict()
+
+
+def _place(options: Any, samples: Samples, validation: Samples | None, seed: int, run: Run) -> Path:
+    (name,) = samples.modalities
+    origin = [
+        name,
+        to_mapping(options),
+        samples.segments,
+        samples.window_s,
+        to_mapping(samples.options),
+        list(samples.classes),
+        fingerprint(samples.store.directory),
+        samples.column("id"),
+        validation.column("id") if validation else None,
+        seed,
+    ]
+    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+    return (run.shared or run.directory) / f"alone-{file_name(name)}-{digest[:16]}.safetensors"

@@ -1,0 +1,128 @@
+"""What a benchmark runs: which systems, on which modalities, folds and seeds, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmtsa_cli.artifacts.directory import file_name
+from mmtsa_cli.artifacts.options import Source, to_options
+from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, UsageError
+from mmtsa_cli.methods.registry import entries, entry_of, modalities_of
+from mmtsa_cli.modalities import Kind, select
+from mmtsa_cli.sampling.draw import DrawOptions, Samples
+from mmtsa_cli.sampling.protocols import Protocol, resolve
+from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages.bench_recipe import BenchRecipe, read_bench_recipe
+from mmtsa_cli.stages.paper_tables import systems_of
+from mmtsa_cli.stages.units import Unit
+
+DEFAULT_RECIPE = "recommended"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run.
+
+    Attributes
+    ----------
+    modalities : mapping of str to tuple of str
+        The systems that can be run, and what each reads.
+    left_out : mapping of str to str
+        Those that cannot, and what they need.
+    seeds : int
+        How many, from 0 on.
+    """
+
+    store: Store
+    protocol: Protocol
+    recipe: BenchRecipe
+    modalities: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+    seeds: int
+
+    def units(self, method: str) -> list[Unit]:
+        """Return the units of a system: every fold with every seed."""
+        settings = self.recipe.settings_of(method)
+        return [
+            Unit(unit_name(method, fold.name, seed), method, self.modalities[method], settings, fold.name, seed)
+            for seed in range(self.seeds)
+            for fold in self.protocol.folds
+        ]
+
+
+def make_plan(
+    samples: Path,
+    methods: Sequence[str] | None,
+    recipe: str | None,
+    settings: Sequence[str],
+    protocol: str | None,
+    modalities: Sequence[str] | None,
+    seeds: int,
+    table: int | None,
+) -> Plan:
+    """Return what is to be run; parameters are those of `benchmark.run`.
+
+    Raises
+    ------
+    UsageError, ManyErrors, DataError, ArtifactError
+        What makes no run possible: names, recipe, settings, protocol, or no system that finds what it needs.
+    """
+    wanted = _wanted(methods, table)
+    chosen = read_bench_recipe(recipe or DEFAULT_RECIPE, settings)
+    store = Store(samples)
+    header = store.header
+    folds = resolve(protocol, store.clips, published=header.protocols, default=header.protocol)
+    kinds: dict[str, Kind] = {name: stored.kind for name, stored in header.modalities.items()}
+    available = {name: kinds[name] for name in select(modalities, kinds)} if modalities else kinds
+    found, left_out = _sorted_out(wanted, available)
+    plan = Plan(store, folds, chosen, found, left_out, seeds)
+    _check_settings(plan)
+    return plan
+
+
+def _wanted(methods: Sequence[str] | None, table: int | None) -> tuple[str, ...]:
+    if methods is None:
+        return systems_of(table) if table else tuple(entries())
+    if "all" in methods:
+        return tuple(entries())
+    return tuple(dict.fromkeys(entry_of(name).name for name in methods))
+
+
+def _sorted_out(
+    wanted: Sequence[str], available: Mapping[str, Kind]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Return what each system reads, and of those that need what is not there, why they are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    errors: dict[str, MmtsaError] = {}
+    for name in wanted:
+        try:
+            found[name] = modalities_of(entry_of(name), available)
+        except DataError as error:
+            errors[name] = error
+    if not found:
+        raise next(iter(errors.values())) if len(errors) == 1 else ManyErrors(list(errors.values()))
+    return found, {name: f"{error.what.removeprefix(name).strip()}" for name, error in errors.items()}
+
+
+def _check_settings(plan: Plan) -> None:
+    """Refuse before anything is trained what no system could be run with."""
+    errors: list[MmtsaError] = []
+    for method in plan.modalities:
+        try:
+            plan.recipe.settings_of(method)
+        except ManyErrors as error:
+            errors.extend(error.errors)
+        except UsageError as error:
+            errors.append(error)
+    if errors:
+        raise ManyErrors(errors)
+    names = tuple(dict.fromkeys(name for found in plan.modalities.values() for name in found))
+    options = to_options(DrawOptions, Source("sampling", dict(plan.recipe.sampling), {}))
+    Samples(plan.store, range(len(plan.store)), modalities=names, classes=(), options=options)
+
+
+def unit_name(method: str, fold: str, seed: int) -> str:
+    """Return the name of a unit, which is that of its directory."""
+    return file_name(f"{method}--{fold}--seed-{seed}")

@@ -1,0 +1,146 @@
+"""The recipe of a table: how clips are drawn, what all networks share, and what single systems set for themselves.
+
+Sections: `sampling` and `validation` for every system; `imaging`, `model`, `augmentation`, `training` and `draws` for
+every network; `methods: {hamlet: {training: {lr: 0.001}}}` for single ones. What is said later counts: the defaults of
+a system, which are its publication's; the sections for all networks; the system's own section.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmtsa_cli.artifacts.options import Source, override, read_yaml, to_mapping, to_options
+from mmtsa_cli.errors import ManyErrors, UsageError, did_you_mean
+from mmtsa_cli.methods.network_method import NetworkOptions
+from mmtsa_cli.methods.registry import class_of, entries, entry_of
+from mmtsa_cli.sampling.draw import DrawOptions
+from mmtsa_cli.stages.recipe import ValidationOptions, find_recipe
+
+_EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
+_METHODS = "methods"
+
+
+@dataclass(frozen=True)
+class BenchRecipe:
+    """What a table's systems are made and trained with.
+
+    Attributes
+    ----------
+    sampling, validation : mapping
+        Whole, for every system.
+    networks : mapping
+        What is set for all networks, and no more.
+    methods : mapping of str to mapping
+        What is set for single systems, and no more.
+    """
+
+    sampling: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    networks: Mapping[str, Any]
+    methods: Mapping[str, Mapping[str, Any]]
+    source: Source
+
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """Return all settings of a system: `sampling`, `validation` and those of its options class.
+
+        Raises
+        ------
+        UsageError, ManyErrors
+            A key or value that its options class does not take, with its line; early stopping without validation clips.
+        """
+        options_class = class_of(entry_of(method)).options_class  # type: ignore[attr-defined]
+        own = self.methods.get(method, {})
+        data = _merged(_merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
+        places = {**self.source.places, **_own_places(self.source, method)}
+        settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
+        if settings.get("training", {}).get("patience") and not (self.validation["count"] or self.validation["values"]):
+            raise UsageError(
+                f"early stopping of {method} without validation clips",
+                where="training.patience",
+                remedy="set validation.count=1, or training.patience=0",
+            )
+        return {"sampling": dict(self.sampling), "validation": dict(self.validation), **settings}
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the recipe as plain values, as a manifest keeps it."""
+        return {
+            "sampling": dict(self.sampling),
+            "validation": dict(self.validation),
+            **self.networks,
+            _METHODS: {name: dict(section) for name, section in sorted(self.methods.items())},
+        }
+
+
+def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRecipe:
+    """Read a recipe and put `--set` values over it.
+
+    Parameters
+    ----------
+    name : str or None
+        A path, or the name of a recipe of the package; None: the defaults.
+
+    Raises
+    ------
+    UsageError, ManyErrors
+        No such recipe; every unknown section, key or system, wrong type and value out of range, with its line.
+    """
+    source = Source("the defaults", {}, {}) if name is None else read_yaml(find_recipe(name))
+    source = override(source, settings)
+    _check_names(source)
+    parts = {key: value for key, value in source.data.items() if key != _METHODS and value is not None}
+    networks = {key: value for key, value in parts.items() if key not in _EVERY_SYSTEM}
+    # Whatever is wrong in the parts for all is told once, and not for each system.
+    to_options(NetworkOptions, Source(source.name, networks, source.places))
+    whole = {name: _whole(cls, name, source) for name, cls in _EVERY_SYSTEM.items()}
+    methods = {name: section or {} for name, section in (source.data.get(_METHODS) or {}).items()}
+    return BenchRecipe(whole["sampling"], whole["validation"], networks, methods, source)
+
+
+def _check_names(source: Source) -> None:
+    known = [*_EVERY_SYSTEM, *(field.name for field in dataclasses.fields(NetworkOptions)), _METHODS]
+    wrong = [
+        UsageError(f"unknown key {key}", where=source.place((key,)), remedy=did_you_mean(str(key), known))
+        for key in source.data
+        if key not in known
+    ]
+    methods = source.data.get(_METHODS) or {}
+    if not isinstance(methods, dict) or not all(isinstance(section or {}, dict) for section in methods.values()):
+        where = source.place((_METHODS,))
+        raise UsageError("methods is wrong", where=where, expected="names, each with a section of keys and values")
+    wrong += [
+        UsageError(f"no method {name!r}", where=source.place((_METHODS, name)), remedy=did_you_mean(name, entries()))
+        for name in methods
+        if name not in entries()
+    ]
+    if wrong:
+        raise ManyErrors(wrong)
+
+
+def _whole(cls: type, name: str, source: Source) -> dict[str, Any]:
+    """Return a section with its defaults; errors name its keys as they are written, `sampling.window`."""
+    section = source.data.get(name)
+    holder = dataclasses.make_dataclass("Section", [(name, cls, dataclasses.field(default_factory=cls))], frozen=True)
+    return to_mapping(to_options(holder, Source(source.name, {name: section or {}}, source.places)))[name]
+
+
+def _shared(options_class: type, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those parts for all networks that a system has as all networks have them."""
+    hints, its = typing.get_type_hints(NetworkOptions), typing.get_type_hints(options_class)
+    return {name: value for name, value in networks.items() if its.get(name) == hints[name]}
+
+
+def _own_places(source: Source, method: str) -> dict[tuple[str, ...], str]:
+    return {key[2:]: place for key, place in source.places.items() if key[:2] == (_METHODS, method) and key[2:]}
+
+
+def _merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `below` with what `over` says put over it, section by section."""
+    merged = dict(below)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged

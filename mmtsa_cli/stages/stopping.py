@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM as a wish: what is under way comes to a point at which nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Asked:
+    """Whether a signal has asked to stop, and which."""
+
+    signal: int | None = None
+
+    def answer(self) -> bool:
+        """Return whether one has."""
+        return self.signal is not None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Asked]:
+    """Let Ctrl-C and SIGTERM be asked for instead of ending the block; a second one ends it with KeyboardInterrupt."""
+    asked = Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if asked.signal is not None:
+            raise KeyboardInterrupt
+        asked.signal = number
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
