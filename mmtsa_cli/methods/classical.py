@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ Progress = Callable[[int, int], None]
 _CLIPS_AT_ONCE = 256
 
 
-class ClassicalMethod:
+class ClassicalMethod(ABC):
     """A system of features and a classifier: subclasses say what both are (`features`, `estimator`).
 
     Parameters
@@ -78,15 +79,15 @@ class ClassicalMethod:
         """
         return samples.modalities
 
-    def fit_features(self, samples: Samples, *, seed: int) -> None:
+    def fit_features(self, samples: Samples, *, seed: int) -> None:  # noqa: B027 - most have nothing to learn
         """Learn from training clips what must be known before there are features (a vocabulary, a mixture)."""
 
+    @abstractmethod
     def features(self, samples: Samples) -> NDArray[Any]:
         """Return the features of every clip, (n, D) finite; those of a clip do not depend on the others.
 
         float64, or float32 where they are so many that memory counts; the state keeps them as they are.
         """
-        raise NotImplementedError
 
     def choose(
         self, features: NDArray[Any], labels: NDArray[np.int64], subjects: Sequence[str], *, seed: int
@@ -103,18 +104,18 @@ class ClassicalMethod:
         """
         return {}
 
+    @abstractmethod
     def estimator(self, *, seed: int, classes_present: int) -> Any:
         """Return an unfitted classifier of scikit-learn, with `predict_proba` or `decision_function`.
 
         It may use `settings`, and must be the same after the same fit.
         """
-        raise NotImplementedError
 
     def feature_state(self) -> dict[str, NDArray[Any]]:
         """Return what `fit_features` learned, as named arrays."""
         return {}
 
-    def restore_features(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def restore_features(self, state: Mapping[str, NDArray[Any]]) -> None:  # noqa: B027 - and nothing to take
         """Take back what `feature_state` gave."""
 
     def classifier_state(self) -> dict[str, NDArray[Any]]:

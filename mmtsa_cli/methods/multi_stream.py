@@ -16,37 +16,32 @@ The publication's sensors sample at 10 Hz; here the LSTM reads windows at the st
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmtsa_cli.artifacts.directory import file_name, replace_file
-from mmtsa_cli.artifacts.manifest import fingerprint
-from mmtsa_cli.artifacts.options import option, to_mapping
+from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.methods.classical import of_kind
 from mmtsa_cli.methods.contract import Progress
 from mmtsa_cli.methods.flow import FlowSamples
 from mmtsa_cli.methods.network_method import NetworkMethod, Prediction
 from mmtsa_cli.methods.score_fusion import ScoreFusion
+from mmtsa_cli.methods.trained_once import fit_once, narrowed
 from mmtsa_cli.methods.tsn import SegmentConsensus, TsnOptions, TsnStream
 from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.models.sequences import AxisScale
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.checkpoint import BEST, TrainingState, load_tensors
+from mmtsa_cli.training.checkpoint import TrainingState
 from mmtsa_cli.training.loop import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-FINISHED = "stream.json"
 SPATIAL, TEMPORAL, SENSOR = "spatial", "temporal", "sensor "
 """Names of streams; a sensor's has its modality after it."""
 
@@ -124,16 +119,23 @@ class SensorStream(TsnStream):
         return SegmentConsensus(name, encoder, classes=len(self.classes), dropout=0.0)
 
 
-def stream_class(name: str) -> type[TsnStream]:
-    """Return the class of the stream called `name`."""
-    return {SPATIAL: TsnStream, TEMPORAL: TemporalStream}.get(name, SensorStream)
-
-
 class MultiStream(ScoreFusion):
     """Streams of video and sensors; subclasses say how their probabilities are pooled."""
 
     options_class: ClassVar[type] = MultiStreamOptions
     how: ClassVar[Literal["average", "maximum"]]
+
+    @classmethod
+    def modalities(cls, samples: Samples) -> tuple[str, ...]:
+        """Return the main video and every sensor."""
+        videos = of_kind(samples, "video", who=cls.name, what="a video")
+        sensors = of_kind(samples, "sensor", who=cls.name, what="a sensor")
+        return ("rgb" if "rgb" in videos else videos[0], *sensors)
+
+    @classmethod
+    def part_class_of(cls, name: str) -> type[NetworkMethod]:
+        """Return the class of the stream called `name`."""
+        return {SPATIAL: TsnStream, TEMPORAL: TemporalStream}.get(name, SensorStream)
 
     @classmethod
     def for_samples(cls, options: Any, samples: Samples, *, seed: int = 0) -> Self:
@@ -144,14 +146,12 @@ class MultiStream(ScoreFusion):
         DataError
             There is no video, or no sensor.
         """
-        videos = of_kind(samples, "video", who=cls.name, what="a video")
-        sensors = of_kind(samples, "sensor", who=cls.name, what="a sensor")
-        video = "rgb" if "rgb" in videos else videos[0]
+        video, *sensors = cls.modalities(samples)
         read = {SPATIAL: video, TEMPORAL: video, **{SENSOR + name: name for name in sensors}}
         return cls(
             options,
             {
-                stream: stream_class(stream).for_samples(options, samples.narrowed([modality]), seed=seed)
+                stream: cls.part_class_of(stream).for_samples(options, samples.narrowed([modality]), seed=seed)
                 for stream, modality in read.items()
             },
         )
@@ -169,29 +169,12 @@ class MultiStream(ScoreFusion):
         TrainingStoppedError
         """
         states = {}
+        place = run.shared or run.directory
         for name, stream in self.parts.items():
-            origin = _origin(name, stream, samples, validation, seed)
-            place = (run.shared or run.directory) / _place(name, origin)
-            if not (place / FINISHED).is_file():
-                place.mkdir(parents=True, exist_ok=True)
-                states[name] = _fit_stream(stream, samples, validation, seed=seed, run=replace(run, directory=place))
-                _finish(place, origin)
-            stream.network.load_state_dict(load_tensors(place / BEST)[0])
+            own, own_validation = narrowed(samples, validation, tuple(stream.inputs))
+            state, _ = fit_once(stream, own, own_validation, kind="stream", name=name, place=place, seed=seed, run=run)
+            states.update({name: state} if state else {})
         return states
-
-    def predict_parts(
-        self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None
-    ) -> NDArray[np.float64]:
-        """Return the probabilities of each stream, (S, n, classes)."""
-        answers = []
-        for number, stream in enumerate(self.parts.values()):
-
-            def advance(done: int, total: int, number: int = number) -> None:
-                progress(number * total + done, len(self.parts) * total)
-
-            own = samples.narrowed(tuple(stream.inputs))
-            answers.append(stream.predict_proba(own, seed=seed, progress=advance))
-        return np.stack(answers)
 
     def combine(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the pooled probabilities, (n, classes), of those of the streams, (S, n, classes)."""
@@ -210,12 +193,7 @@ class MultiStream(ScoreFusion):
         """
         if SPATIAL not in state.get("_parts", {}):
             raise ArtifactError(f"the state is of another system than {cls.name}", expected="streams by name")
-        streams = {}
-        for name, about in state["_parts"].items():
-            prefix = f"part/{name}/"
-            arrays = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            streams[name] = stream_class(name).restore(options, {**about, **arrays})
-        return cls(options, streams)
+        return super().restore(options, state)
 
 
 class MultiStreamAverage(MultiStream):
@@ -236,38 +214,3 @@ def pooled(probabilities: NDArray[np.float64], how: Literal["average", "maximum"
     """Return the average or the maximum over streams, (n, classes), of (S, n, classes), scaled to rows of sum 1."""
     scores = probabilities.mean(axis=0) if how == "average" else probabilities.max(axis=0)
     return scores / scores.sum(axis=1, keepdims=True)
-
-
-def _fit_stream(
-    stream: NetworkMethod, samples: Samples, validation: Samples | None, *, seed: int, run: Run
-) -> TrainingState:
-    read = tuple(stream.inputs)
-    return stream.fit(samples.narrowed(read), validation.narrowed(read) if validation else None, seed=seed, run=run)
-
-
-def _place(name: str, origin: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    return f"stream-{file_name(name)}-{digest[:16]}"
-
-
-def _finish(place: Path, origin: Mapping[str, Any]) -> None:
-    replace_file(place / FINISHED, (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def _origin(
-    name: str, stream: NetworkMethod, samples: Samples, validation: Samples | None, seed: int
-) -> dict[str, Any]:
-    """Return all that a trained stream follows from, as JSON values."""
-    return {
-        "stream": name,
-        "inputs": list(stream.inputs),
-        "options": to_mapping(stream.options),
-        "draw": to_mapping(samples.options),
-        "segments": samples.segments,
-        "window_s": samples.window_s,
-        "classes": list(samples.classes),
-        "store": fingerprint(samples.store.directory),
-        "clips": samples.column("id"),
-        "validation": validation.column("id") if validation else None,
-        "seed": seed,
-    }

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -77,7 +78,7 @@ class Prediction:
     attention: NDArray[np.float64]
 
 
-class NetworkMethod:
+class NetworkMethod(ABC):
     """A system with a network: subclasses say what it is (`build`) and, where it is more than one term, its loss.
 
     Parameters
@@ -118,9 +119,9 @@ class NetworkMethod:
         torch.manual_seed(seed)
         self.network: Any = self.build().to(self.device).to(memory_format=torch.channels_last)
 
+    @abstractmethod
     def build(self) -> nn.Module:
         """Return the network, its weights drawn from torch's own generator."""
-        raise NotImplementedError
 
     def loss(self, tensors: Mapping[str, Tensor], cross_entropy: CrossEntropy) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch as a scalar, and the logits by which clips are counted as right.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +14,7 @@ from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.methods.contract import Cost, Progress
 from mmtsa_cli.methods.network_method import NetworkMethod, NetworkOptions
+from mmtsa_cli.methods.trained_once import narrowed
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState
 from mmtsa_cli.training.loop import Run
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ScoreFusion:
+class ScoreFusion(ABC):
     """Networks of one modality each; subclasses say which, and how their scores become one.
 
     Parameters
     ----------
     options : NetworkOptions
     parts : mapping of str to NetworkMethod
-        By modality; at least one.
+        By name (that of the modality, where nothing else is said); at least one.
     weights : (M,) array, optional
         One a modality, not negative, sum 1; None: equal ones.
     """
@@ -46,6 +48,7 @@ class ScoreFusion:
         self.weights = np.full(len(self.parts), 1 / len(self.parts)) if weights is None else weights
 
     @classmethod
+    @abstractmethod
     def modalities(cls, samples: Samples) -> tuple[str, ...]:
         """Return which modalities of `samples` get a network.
 
@@ -54,16 +57,20 @@ class ScoreFusion:
         DataError
             One that the system needs is not among them.
         """
-        raise NotImplementedError
 
     @classmethod
     def part_options(cls, options: Any) -> Any:
         """Return the options of the parts."""
         return options
 
+    @classmethod
+    def part_class_of(cls, name: str) -> type[NetworkMethod]:
+        """Return the class of the part called `name`."""
+        return cls.part_class
+
+    @abstractmethod
     def combine(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the fused probabilities, (n, classes), of those of the parts, (M, n, classes)."""
-        raise NotImplementedError
 
     @classmethod
     def for_samples(cls, options: Any, samples: Samples, *, seed: int = 0) -> Self:
@@ -76,7 +83,9 @@ class ScoreFusion:
         """
         wanted = cls.part_options(options)
         names = cls.modalities(samples)
-        return cls(options, {n: cls.part_class.for_samples(wanted, samples.narrowed([n]), seed=seed) for n in names})
+        return cls(
+            options, {n: cls.part_class_of(n).for_samples(wanted, samples.narrowed([n]), seed=seed) for n in names}
+        )
 
     def fit(
         self, samples: Samples, validation: Samples | None, *, seed: int, run: Run
@@ -93,9 +102,8 @@ class ScoreFusion:
         for name, part in self.parts.items():
             directory = run.directory / file_name(name)
             directory.mkdir(parents=True, exist_ok=True)
-            chosen = validation.narrowed([name]) if validation else None
-            own = replace(run, directory=directory)
-            states[name] = part.fit(samples.narrowed([name]), chosen, seed=seed, run=own)
+            own, own_validation = narrowed(samples, validation, tuple(part.inputs))
+            states[name] = part.fit(own, own_validation, seed=seed, run=replace(run, directory=directory))
         return states
 
     def predict_proba(
@@ -109,12 +117,13 @@ class ScoreFusion:
     ) -> NDArray[np.float64]:
         """Return the probabilities that each network gives on its own, (M, n, classes)."""
         answers = []
-        for number, (name, part) in enumerate(self.parts.items()):
+        for number, part in enumerate(self.parts.values()):
 
             def advance(done: int, total: int, number: int = number) -> None:
                 progress(number * total + done, len(self.parts) * total)
 
-            answers.append(part.predict_proba(samples.narrowed([name]), seed=seed, progress=advance))
+            own = samples.narrowed(tuple(part.inputs))
+            answers.append(part.predict_proba(own, seed=seed, progress=advance))
         return np.stack(answers)
 
     def cost(self) -> Cost:
@@ -150,5 +159,5 @@ class ScoreFusion:
         for name, about in state["_parts"].items():
             prefix = f"part/{name}/"
             arrays = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            parts[name] = cls.part_class.restore(wanted, {**about, **arrays})
+            parts[name] = cls.part_class_of(name).restore(wanted, {**about, **arrays})
         return cls(options, parts, np.array(state["_weights"], np.float64))

@@ -9,26 +9,19 @@ A teacher is the same for every system that is fitted to the same clips with the
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from mmtsa_cli.artifacts.directory import file_name, replace_file
-from mmtsa_cli.artifacts.manifest import fingerprint
-from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.methods.network_method import NetworkOptions
+from mmtsa_cli.methods.trained_once import fit_once, narrowed
 from mmtsa_cli.methods.tsn import SegmentConsensus, TsnStream
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.checkpoint import BEST, load_tensors
 from mmtsa_cli.training.loop import Run
 
-FINISHED = "teacher.json"
 _CHANNELS = (64, 128, 256)
 _KERNELS = (9, 7, 5)
 
@@ -153,36 +146,11 @@ def _fit_teacher(
     seed: int,
     run: Run,
 ) -> SensorTeacher:
-    samples, validation = samples.narrowed([name]), validation.narrowed([name]) if validation else None
-    teacher = SensorTeacher.for_samples(options, samples, seed=seed)
-    origin = _origin(name, options, samples, validation, seed)
-    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    directory = place / f"teacher-{file_name(name)}-{digest[:16]}"
-    if not (directory / FINISHED).is_file():
-        directory.mkdir(parents=True, exist_ok=True)
-        teacher.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
-        replace_file(directory / FINISHED, (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
-    weights, scores = load_tensors(directory / BEST)
-    teacher.network.load_state_dict(weights)
+    own, own_validation = narrowed(samples, validation, (name,))
+    teacher = SensorTeacher.for_samples(options, own, seed=seed)
+    _, scores = fit_once(teacher, own, own_validation, kind="teacher", name=name, place=place, seed=seed, run=run)
     teacher.network.eval().requires_grad_(False)
     # The last gradients of its training would stay in memory.
     teacher.network.zero_grad()
     teacher.macro_f1 = scores.get("macro_f1")
     return teacher
-
-
-def _origin(
-    name: str, options: NetworkOptions, samples: Samples, validation: Samples | None, seed: int
-) -> dict[str, Any]:
-    """Return all that a teacher follows from, as JSON values."""
-    return {
-        "modality": name,
-        "options": to_mapping(options),
-        "segments": samples.segments,
-        "window_s": samples.window_s,
-        "classes": list(samples.classes),
-        "store": fingerprint(samples.store.directory),
-        "clips": samples.column("id"),
-        "validation": validation.column("id") if validation else None,
-        "seed": seed,
-    }

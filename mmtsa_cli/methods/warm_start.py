@@ -7,8 +7,6 @@ table that trains each modality alone anyway does so once.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mmtsa_cli.artifacts.directory import file_name
-from mmtsa_cli.artifacts.manifest import fingerprint
-from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.methods.network_method import NetworkMethod
+from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
 from mmtsa_cli.training.loop import Run
@@ -40,8 +36,7 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
     TrainingStoppedError
     """
     for name, encoder in zip(method.network.modalities, method.network.encoders.values(), strict=True):
-        own = samples.narrowed([name])
-        own_validation = validation.narrowed([name]) if validation else None
+        own, own_validation = narrowed(samples, validation, (name,))
         path = _place(method.options, own, own_validation, seed, run)
         if not path.is_file():
             _train_alone(method, own, own_validation, path, seed, run)
@@ -70,17 +65,5 @@ def _encoder_weights(method: Any) -> dict[str, Tensor]:
 
 def _place(options: Any, samples: Samples, validation: Samples | None, seed: int, run: Run) -> Path:
     (name,) = samples.modalities
-    origin = [
-        name,
-        to_mapping(options),
-        samples.segments,
-        samples.window_s,
-        to_mapping(samples.options),
-        list(samples.classes),
-        fingerprint(samples.store.directory),
-        samples.column("id"),
-        validation.column("id") if validation else None,
-        seed,
-    ]
-    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    return (run.shared or run.directory) / f"alone-{file_name(name)}-{digest[:16]}.safetensors"
+    kept = name_of("alone", name, origin_of(options, samples, validation, seed=seed))
+    return (run.shared or run.directory) / f"{kept}.safetensors"

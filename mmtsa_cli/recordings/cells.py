@@ -7,7 +7,9 @@ import io
 import math
 from pathlib import Path
 
-from mmtsa_cli.errors import DataError
+from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
+
+_SHOWN_ERRORS = 10
 
 
 def read_cells(path: Path, *, expected: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -37,6 +39,62 @@ def read_cells(path: Path, *, expected: str) -> tuple[list[str], list[tuple[int,
     if not rows:
         raise DataError("empty", where=str(path), expected=expected)
     return [cell.strip() for cell in rows[0][1]], rows[1:]
+
+
+class RowFaults:
+    """What is wrong with the rows of a table, collected so that all of it is told at once.
+
+    Parameters
+    ----------
+    path : Path
+        The table, for messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows_of_ids: dict[str, int] = {}
+        self.errors: list[MmtsaError] = []
+
+    def add(self, row: int, what: str, **parts: str) -> None:
+        """Note a fault of a row."""
+        self.errors.append(DataError(what, where=f"{self._path}, row {row}", **parts))
+
+    def check_id(self, row: int, name: str, *, remedy: str = "") -> None:
+        """Note an id that stands twice, with `remedy` after where else, or that cannot name the files of results."""
+        if name and name in self._rows_of_ids:
+            elsewhere = f"it also stands in row {self._rows_of_ids[name]}"
+            self.add(row, f"id {name} stands twice", remedy=f"{elsewhere}; {remedy}" if remedy else elsewhere)
+        elif not is_file_name(name):
+            self.add(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
+        self._rows_of_ids.setdefault(name, row)
+
+    def span(self, row: int, start: str, end: str) -> tuple[float | None, float | None]:
+        """Return start and end in seconds, None where nothing is said; note what is no time, or the wrong way round."""
+        first, last = self._seconds(row, "start", start), self._seconds(row, "end", end)
+        if last is not None and (first or 0.0) >= last:
+            self.add(row, "start is not before end", found=f"start {first or 0:g}, end {last:g}")
+        return first, last
+
+    def raise_all(self) -> None:
+        """Raise what was found, the first ones in full and the rest counted.
+
+        Raises
+        ------
+        DataError, ManyErrors
+        """
+        errors = self.errors[:_SHOWN_ERRORS]
+        if len(self.errors) > _SHOWN_ERRORS:
+            errors.append(DataError(f"and {len(self.errors) - _SHOWN_ERRORS} more errors", where=str(self._path)))
+        if errors:
+            raise errors[0] if len(errors) == 1 else ManyErrors(errors)
+
+    def _seconds(self, row: int, key: str, text: str) -> float | None:
+        if not text:
+            return None
+        seconds = seconds_of(text)
+        if seconds is None:
+            self.add(row, f"{key} is wrong", expected="seconds from the beginning of the files", found=repr(text))
+        return seconds
 
 
 def seconds_of(text: str) -> float | None:

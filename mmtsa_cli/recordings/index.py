@@ -13,7 +13,7 @@ from typing import Any
 from mmtsa_cli.artifacts.manifest import FILE_NAME as MANIFEST_NAME
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, did_you_mean, nearest
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
-from mmtsa_cli.recordings.cells import is_file_name, read_cells, seconds_of
+from mmtsa_cli.recordings.cells import RowFaults, read_cells
 from mmtsa_cli.recordings.description import (
     DATASET_NAME,
     Description,
@@ -37,7 +37,6 @@ __all__ = [
 INDEX_NAME = "index.csv"
 _REQUIRED = ("id", "label", "subject")
 _TIMES = ("start", "end")
-_SHOWN_ERRORS = 10
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def read_index(directory: Path, *, root: Path | None = None) -> Dataset:
     _check_header(header, specs, path)
     reader = _Rows(directory, path, header, tuple(specs))
     recordings = tuple(recording for row, cells in rows if (recording := reader.recording(row, cells)))
-    reader.raise_errors()
+    reader.faults.raise_all()
     if not recordings:
         raise DataError("lists no recordings", where=str(path), expected="a row a recording below the header")
     if root is not None:
@@ -220,65 +219,35 @@ class _Rows:
 
     def __init__(self, directory: Path, path: Path, header: Sequence[str], modalities: Sequence[str]) -> None:
         self._directory = directory
-        self._path = path
         self._header = header
         self._modalities = modalities
         self._free = [name for name in header if name not in modalities and name not in _TIMES]
-        self._rows_of_ids: dict[str, int] = {}
-        self._errors: list[MmtsaError] = []
+        self.faults = RowFaults(path)
 
     def recording(self, row: int, cells: Sequence[str]) -> Recording | None:
         """Return the recording of a row, or None and note its errors."""
-        count = len(self._errors)
+        count, fault = len(self.faults.errors), self.faults.add
         if len(cells) != len(self._header) and any(cells[len(self._header) :] or [""]):
-            self._fault(row, "too many cells", expected=str(len(self._header)), found=str(len(cells)))
+            fault(row, "too many cells", expected=str(len(self._header)), found=str(len(cells)))
             return None
         if len(cells) < len(self._header):
-            self._fault(row, "too few cells", expected=str(len(self._header)), found=str(len(cells)))
+            fault(row, "too few cells", expected=str(len(self._header)), found=str(len(cells)))
             return None
         values = dict(zip(self._header, (cell.strip() for cell in cells), strict=False))
-        self._check_id(row, values["id"])
+        if not values["id"]:
+            fault(row, "no id")
+        else:
+            self.faults.check_id(row, values["id"])
         if not values["label"]:
-            self._fault(row, "no label", remedy="name the activity, or delete the row")
+            fault(row, "no label", remedy="name the activity, or delete the row")
         files = {name: values[name] for name in self._modalities if values[name]}
         if not files:
-            self._fault(row, "no file of any modality", expected=f"a path below {', '.join(self._modalities)}")
-        start, end = (self._time(row, key, values.get(key, "")) for key in _TIMES)
-        if end is not None and (start or 0.0) >= end:
-            self._fault(row, "start is not before end", found=f"start {start or 0:g}, end {end:g}")
-        if len(self._errors) > count:
+            fault(row, "no file of any modality", expected=f"a path below {', '.join(self._modalities)}")
+        start, end = self.faults.span(row, *(values.get(key, "") for key in _TIMES))
+        if len(self.faults.errors) > count:
             return None
         columns = {name: values[name] for name in self._free}
         return Recording(values["id"], values["label"], columns, _Paths(self._directory, files), start, end, row)
-
-    def raise_errors(self) -> None:
-        """Raise what was found, the first ones in full."""
-        errors = self._errors
-        if len(errors) > _SHOWN_ERRORS:
-            hidden = len(errors) - _SHOWN_ERRORS
-            errors = [*errors[:_SHOWN_ERRORS], DataError(f"and {hidden} more errors", where=str(self._path))]
-        if errors:
-            raise ManyErrors(errors)
-
-    def _check_id(self, row: int, name: str) -> None:
-        if not name:
-            self._fault(row, "no id")
-        elif name in self._rows_of_ids:
-            self._fault(row, f"id {name} stands twice", remedy=f"it also stands in row {self._rows_of_ids[name]}")
-        elif not is_file_name(name):
-            self._fault(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
-        self._rows_of_ids.setdefault(name, row)
-
-    def _time(self, row: int, key: str, text: str) -> float | None:
-        if not text:
-            return None
-        seconds = seconds_of(text)
-        if seconds is None:
-            self._fault(row, f"{key} is wrong", expected="seconds from the beginning", found=repr(text))
-        return seconds
-
-    def _fault(self, row: int, what: str, **parts: str) -> None:
-        self._errors.append(DataError(what, where=f"{self._path}, row {row}", **parts))
 
 
 def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmtsa_cli.artifacts.options import Source, override, read_yaml, to_mapping, to_options
+from mmtsa_cli.artifacts.options import Source, to_mapping, to_options
 from mmtsa_cli.errors import ManyErrors, UsageError, did_you_mean
 from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
 from mmtsa_cli.sampling.draw import DrawOptions
-from mmtsa_cli.stages.recipe import ValidationOptions, find_recipe
+from mmtsa_cli.stages.recipe import ValidationOptions, check_stopping, read_source
 
 _EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
 _METHODS = "methods"
@@ -57,12 +57,8 @@ class BenchRecipe:
         data = _merged(_merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
         places = {**self.source.places, **_own_places(self.source, method)}
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
-        if settings.get("training", {}).get("patience") and not (self.validation["count"] or self.validation["values"]):
-            raise UsageError(
-                f"early stopping of {method} without validation clips",
-                where="training.patience",
-                remedy="set validation.count=1, or training.patience=0",
-            )
+        if settings.get("training", {}).get("patience"):
+            check_stopping(count=self.validation["count"], values=self.validation["values"], who=method)
         return {"sampling": dict(self.sampling), "validation": dict(self.validation), **settings}
 
     def configuration(self) -> dict[str, Any]:
@@ -88,8 +84,7 @@ def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRe
     UsageError, ManyErrors
         No such recipe; every unknown section, key or system, wrong type and value out of range, with its line.
     """
-    source = Source("the defaults", {}, {}) if name is None else read_yaml(find_recipe(name))
-    source = override(source, settings)
+    source = read_source(name, settings)
     _check_names(source)
     parts = {key: value for key, value in source.data.items() if key != _METHODS and value is not None}
     networks = {key: value for key, value in parts.items() if key not in _EVERY_SYSTEM}

@@ -53,18 +53,40 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
     UsageError, ManyErrors
         No such recipe; every unknown key, wrong type and value out of range, with its line.
     """
-    source = Source("the defaults", {}, {}) if name is None else read_yaml(find_recipe(name))
-    recipe = to_options(Recipe, override(source, settings))
-    if recipe.training.patience and not (recipe.validation.count or recipe.validation.values):
-        raise UsageError(
-            "early stopping without validation clips",
-            where="training.patience",
-            remedy="set validation.count=1, or training.patience=0",
-        )
+    recipe = to_options(Recipe, read_source(name, settings))
+    if recipe.training.patience:
+        check_stopping(count=recipe.validation.count, values=recipe.validation.values)
     return recipe
 
 
-def find_recipe(name: str) -> Path:
+def read_source(name: str | None, settings: Sequence[str] = ()) -> Source:
+    """Return what a recipe (a path, a name, None: nothing) and the `--set` values over it say, with where it stands.
+
+    Raises
+    ------
+    UsageError
+        No such recipe, or no mapping in it; a setting that is none.
+    """
+    source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
+    return override(source, settings)
+
+
+def check_stopping(*, count: int, values: Sequence[str], who: str = "") -> None:
+    """Refuse early stopping where nothing validates.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not (count or values):
+        raise UsageError(
+            f"early stopping{f' of {who}' if who else ''} without validation clips",
+            where="training.patience",
+            remedy="set validation.count=1, or training.patience=0",
+        )
+
+
+def _find(name: str) -> Path:
     """Return the file of a recipe: a path, or the name of one of the package."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.exists():

@@ -165,7 +165,7 @@ def test_a_teacher_is_trained_once_for_all_systems_of_the_same_clips_and_seed(sa
     for name, value in next(iter(student.teachers.values())).network.state_dict().items():
         assert torch.equal(value, mean.parts[next(iter(student.teachers))].network.state_dict()[name])
     assert not (tmp_path / "smd" / "teachers").exists()
-    kept = json.loads(next((tmp_path / "shared").glob("teacher-gyro-*/teacher.json")).read_text())
+    kept = json.loads(next((tmp_path / "shared").glob("teacher-gyro-*/finished.json")).read_text())
     assert kept["clips"] == train.column("id")
 
 
@@ -195,14 +195,14 @@ def test_a_teacher_that_was_stopped_is_gone_on_with(samples, tmp_path, trainings
     stopped = Run(tmp_path / "run", report=lambda *told: steps.append(told), should_stop=lambda: len(steps) >= 3)
     with pytest.raises(TrainingStoppedError):
         fit_teachers(["gyro"], options, train, None, seed=0, run=stopped)
-    assert not list(tmp_path.glob("run/teachers/*/teacher.json"))
+    assert not list(tmp_path.glob("run/teachers/*/finished.json"))
     rest = []
     again = Run(tmp_path / "run", report=lambda *told: rest.append(told))
     teacher = fit_teachers(["gyro"], options, train, None, seed=0, run=again)["gyro"]
     assert len(rest) < len(steps) + 3
     for name, value in teacher.network.state_dict().items():
         assert torch.equal(value, whole.network.state_dict()[name]), name
-    assert list(tmp_path.glob("run/teachers/*/teacher.json"))
+    assert list(tmp_path.glob("run/teachers/*/finished.json"))
 
 
 def test_what_teachers_say_is_stacked_by_teacher(samples, tmp_path):

@@ -90,7 +90,7 @@ def test_every_fault_of_the_rows_at_once(tmp_path: Path) -> None:
             "id a stands twice; it also stands in row 2",
             "no label",
             "start is not before end, found start 5, end 5",
-            "start is wrong, expected seconds from the beginning, found 'x'",
+            "start is wrong, expected seconds from the beginning of the files, found 'x'",
             "too few cells, expected 6, found 4",
             "no file of any modality",
             "must not hold /",

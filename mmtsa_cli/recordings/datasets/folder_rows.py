@@ -6,15 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
-from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
-from mmtsa_cli.recordings.cells import is_file_name, seconds_of
+from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.cells import RowFaults
 from mmtsa_cli.recordings.datasets.adapter import Skipped
 from mmtsa_cli.recordings.index import Recording
 
 FREE = ("id", "label", "subject", "session", "scene", "view")
 TIMES = ("start", "end")
 _SHOWN = 3
-_SHOWN_ERRORS = 10
 
 
 def modalities_of(columns: Mapping[str, str]) -> list[str]:
@@ -38,8 +37,7 @@ class RowReader:
         self._width = len(header)
         self._at = {role: header.index(column) for role, column in columns.items()}
         self._modalities = modalities_of(columns)
-        self._rows_of_ids: dict[str, int] = {}
-        self._errors: list[MmtsaError] = []
+        self._faults = RowFaults(path)
         self._missing: list[str] = []
         self.skipped: list[Skipped] = []
         self.examples: dict[str, str] = {}
@@ -47,7 +45,7 @@ class RowReader:
     def recording(self, row: int, cells: Sequence[str]) -> Recording | None:
         """Return the recording of a row, its id empty where it has none; None where it is none."""
         if any(cell.strip() for cell in cells[self._width :]):
-            self._fault(row, "too many cells", expected=str(self._width), found=str(len(cells)))
+            self._faults.add(row, "too many cells", expected=str(self._width), found=str(len(cells)))
             return None
         # A spreadsheet may leave out the cells that are empty at the end of a row.
         padded = [*cells, *[""] * (self._width - len(cells))]
@@ -56,26 +54,22 @@ class RowReader:
             self._skip(row, "no label")
             return None
         paths = self._files(row, said)
-        self._check_id(row, said.get("id", ""))
-        start, end = (self._time(row, key, said.get(key, "")) for key in TIMES)
-        if end is not None and (start or 0.0) >= end:
-            self._fault(row, "start is not before end", found=f"start {start or 0:g}, end {end:g}")
+        self._faults.check_id(row, said.get("id", ""), remedy="leave id out of the table to have them made")
+        start, end = self._faults.span(row, *(said.get(key, "") for key in TIMES))
         columns = {"id": "", "label": "", "subject": "", **{role: said[role] for role in FREE if role in said}}
         recording = Recording(columns["id"], said["label"], columns, paths, start, end, row)
         return recording if paths else None
 
     def raise_errors(self, found: Sequence[Recording]) -> None:
         """Raise what was found, the first ones in full; else that there is not one file."""
-        errors = self._errors
-        if len(errors) > _SHOWN_ERRORS:
-            more = DataError(f"and {len(errors) - _SHOWN_ERRORS} more errors", where=str(self._path))
-            errors = [*errors[:_SHOWN_ERRORS], more]
-        if not errors and self._missing and not found:
-            what = f"none of its {len(self._missing)} files is there"
-            remedy = f"write them absolute, or relative to {self._path.parent}"
-            errors = [DataError(what, where=str(self._path), found=self._some_missing(), remedy=remedy)]
-        if errors:
-            raise errors[0] if len(errors) == 1 else ManyErrors(errors)
+        self._faults.raise_all()
+        if self._missing and not found:
+            raise DataError(
+                f"none of its {len(self._missing)} files is there",
+                where=str(self._path),
+                found=self._some_missing(),
+                remedy=f"write them absolute, or relative to {self._path.parent}",
+            )
 
     def warnings(self) -> list[str]:
         """Return what the person should look at."""
@@ -105,27 +99,8 @@ class RowReader:
         more = len(self._missing) - _SHOWN
         return ", ".join(self._missing[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
-    def _check_id(self, row: int, name: str) -> None:
-        if name and name in self._rows_of_ids:
-            remedy = f"it also stands in row {self._rows_of_ids[name]}; leave id out of the table to have them made"
-            self._fault(row, f"id {name} stands twice", remedy=remedy)
-        elif not is_file_name(name):
-            self._fault(row, "an id names files of results, so it must not hold / or \\", found=repr(name))
-        self._rows_of_ids.setdefault(name, row)
-
-    def _time(self, row: int, key: str, text: str) -> float | None:
-        if not text:
-            return None
-        seconds = seconds_of(text)
-        if seconds is None:
-            self._fault(row, f"{key} is wrong", expected="seconds from the beginning of the files", found=repr(text))
-        return seconds
-
     def _skip(self, row: int, why: str) -> None:
         self.skipped.append(Skipped(f"{self._name}, row {row}", why))
-
-    def _fault(self, row: int, what: str, **parts: str) -> None:
-        self._errors.append(DataError(what, where=f"{self._path}, row {row}", **parts))
 
 
 def _path(root: Path, text: str) -> Path:

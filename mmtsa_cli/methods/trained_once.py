@@ -1,0 +1,100 @@
+"""Parts of systems that are trained once and kept: teachers, streams, encoders.
+
+What a part follows from (its options, draw, clips, classes, seed) is hashed into the name of the place where it lies:
+two systems that want the same part find it, and one that wants another never does. Two processes must not train in one
+place at the same time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmtsa_cli.artifacts.directory import file_name, replace_file
+from mmtsa_cli.artifacts.manifest import fingerprint
+from mmtsa_cli.artifacts.options import to_mapping
+from mmtsa_cli.methods.network_method import NetworkMethod
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.training.checkpoint import BEST, TrainingState, load_tensors
+from mmtsa_cli.training.loop import Run
+
+FINISHED = "finished.json"
+
+
+def origin_of(options: Any, samples: Samples, validation: Samples | None, *, seed: int) -> dict[str, Any]:
+    """Return all that a part follows from that is trained on `samples`, as JSON values."""
+    return {
+        "modalities": list(samples.modalities),
+        "options": to_mapping(options),
+        "draw": to_mapping(samples.options),
+        "segments": samples.segments,
+        "window_s": samples.window_s,
+        "classes": list(samples.classes),
+        "store": fingerprint(samples.store.directory),
+        "clips": samples.column("id"),
+        "validation": validation.column("id") if validation else None,
+        "seed": seed,
+    }
+
+
+def name_of(kind: str, name: str, origin: Mapping[str, Any]) -> str:
+    """Return where a part lies: its kind and name, as a person reads them, and the hash of its origin."""
+    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+    return f"{kind}-{file_name(name)}-{digest[:16]}"
+
+
+def narrowed(
+    samples: Samples, validation: Samples | None, modalities: tuple[str, ...]
+) -> tuple[Samples, Samples | None]:
+    """Return both with some modalities alone, so that what a part does not use is not read."""
+    return samples.narrowed(modalities), validation.narrowed(modalities) if validation else None
+
+
+def fit_once(
+    part: NetworkMethod,
+    samples: Samples,
+    validation: Samples | None,
+    *,
+    kind: str,
+    name: str,
+    place: Path,
+    seed: int,
+    run: Run,
+) -> tuple[TrainingState | None, dict[str, Any]]:
+    """Give a part the weights that training it once ended with.
+
+    Parameters
+    ----------
+    part : NetworkMethod
+        Untrained; it is trained in a directory below `place`, unless it is finished there. One that was stopped is gone
+        on with.
+    samples, validation : Samples
+        With the modalities of the part alone.
+
+    Returns
+    -------
+    state : TrainingState or None
+        The course of the training; None where it was done before.
+    scores : dict
+        What was said of the best weights when they were written.
+
+    Raises
+    ------
+    DataError
+        Fewer than two clips.
+    TrainingStoppedError
+    """
+    origin = origin_of(part.options, samples, validation, seed=seed)
+    directory = place / name_of(kind, name, origin)
+    state = None
+    if not (directory / FINISHED).is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        state = part.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
+        replace_file(directory / FINISHED, (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
+    weights, scores = load_tensors(directory / BEST)
+    part.network.load_state_dict(weights)
+    return state, scores
