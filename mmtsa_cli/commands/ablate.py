@@ -37,24 +37,16 @@ _DEFAULT_OUTPUT = Path("ablate")
 @click.option(
     "--recipe", help="A YAML file, or a recipe of the package.  [default: recommended; without SAMPLES ablate-small]"
 )
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value over the recipe; may be repeated."
-)
+@options.settings
 @click.option(
     "--warm-start",
     is_flag=True,
     help="Start the encoders of several modalities from trainings of each alone.",
 )
 @options.protocol
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the first of them.  [default: the recipe's]")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Trainings at the same time; each gets its share of the cores.",
-)
+@options.seeds
+@options.recipe_seed
+@options.trainings_at_once
 @options.overwrite
 @options.json_output
 def command(

@@ -22,23 +22,11 @@ from mmtsa_cli.commands import console, options
     "--recipe",
     help="A YAML file, or a recipe of the package.  [default: recommended; without SAMPLES benchmark-small]",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="One value over the recipe, as in training.epochs=9 or methods.hamlet.training.lr=0.001; may be repeated.",
-)
+@options.settings
 @options.protocol
 @options.modalities
-@click.option("--seeds", type=options.positive(int), default=1, show_default=True, help="Trainings, seeds 0 and up.")
-@click.option(
-    "--jobs",
-    type=options.positive(int),
-    default=1,
-    show_default=True,
-    help="Trainings at the same time, each with its share of the cores; times are only comparable with 1.",
-)
+@options.seeds
+@options.trainings_at_once
 @click.option(
     "--table", type=click.Choice(["1", "2", "3"]), help="Lay out this table of the paper too, published figures beside."
 )
@@ -73,6 +61,8 @@ def command(
     parameters, multiply-accumulates, training time, latency, memory, bytes read), accuracy-latency.png, results.json,
     and the predictions of each system, fold and seed under units/. A system whose modality is missing is left out by
     name; one that fails is a row `failed`. Interrupted, or asked for more systems or seeds, it goes on where it was.
+
+    --set reaches into single systems too: methods.hamlet.training.lr=0.001.
 
     \b
     Examples:

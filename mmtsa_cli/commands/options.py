@@ -93,3 +93,25 @@ scaled_range = click.option(
     show_default=True,
     help="Rescale to [-1, 1], which hides a series' sign, or to [0, 1].",
 )
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One value over the recipe, as in training.epochs=9; may be repeated.",
+)
+seeds = click.option(
+    "--seeds", type=positive(int), default=1, show_default=True, help="Trainings of each row, by so many seeds."
+)
+recipe_seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help="Seed of all that is random; the first of several.  [default: the recipe's]",
+)
+trainings_at_once = click.option(
+    "--jobs",
+    type=positive(int),
+    default=1,
+    show_default=True,
+    help="Trainings at the same time, each with its share of the cores; times are only comparable with 1.",
+)

@@ -15,13 +15,11 @@ from mmtsa_cli.commands import console, options
 @click.option(
     "--recipe", help="A YAML file, or a recipe of the package: utd-mhad, paper, synthetic.  [default: recommended]"
 )
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value over the recipe; may be repeated."
-)
+@options.settings
 @options.protocol
 @options.modalities
 @click.option("--backbone", help="bn_inception, resnet10 or a classification model of torchvision, over the recipe.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of all that is random.  [default: the recipe's]")
+@options.recipe_seed
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
 @options.overwrite
