@@ -18,7 +18,7 @@ from typing import Literal
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.modalities import Kind
 
-Inputs = Literal["video", "sensors", "accelerometers", "video and sensors"]
+Inputs = Literal["video", "sensors", "accelerometers", "video and sensors", "every modality"]
 ENTRY_POINTS = "mmtsa.methods"
 
 
@@ -33,7 +33,8 @@ class Entry:
     target : str
         "module:Class", the class of its `contract.Method`.
     inputs : str
-        What it reads: the main video, all sensors, the accelerometers among them, or video and sensors.
+        What it reads: the main video, all sensors, the accelerometers among them, the main video and all sensors (both
+        must be there), or every modality, whichever there are.
     source : str
         The publication.
     what : str
@@ -59,10 +60,10 @@ _KWAPISZ = "Kwapisz, Weiss, Moore, SIGKDD Explorations 2011"
 _MMTSA = "MMTSA, the paper"
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("mmtsa", "mmtsa_cli.methods.mmtsa:Mmtsa", "video and sensors", _MMTSA,
+    Entry("mmtsa", "mmtsa_cli.methods.mmtsa:Mmtsa", "every modality", _MMTSA,
           "field images, a backbone a modality, attention over segments",
           {_MMACT: 87.41, _SESSION: 94.07, _EGO: 81.00, _DATAEGO: 83.22}),
-    Entry("mmtsa-concat", "mmtsa_cli.methods.mmtsa:MmtsaConcat", "video and sensors", _MMTSA,
+    Entry("mmtsa-concat", "mmtsa_cli.methods.mmtsa:MmtsaConcat", "every modality", _MMTSA,
           "the same, segments averaged without attention", {_MMACT: 84.02}),
     Entry("tsn-rgb", "mmtsa_cli.methods.tsn:TsnRgb", "video", "Wang et al., temporal segment networks, ECCV 2016",
           "class scores of frames averaged over segments", {_DATAEGO: 65.77}),
@@ -164,8 +165,7 @@ def class_of(entry: Entry) -> type:
 def modalities_of(entry: Entry, available: Mapping[str, Kind]) -> tuple[str, ...]:
     """Return what a system reads of the modalities that there are, in their order.
 
-    Of several videos only the main one is read (`rgb` where it is there, else the first), but by `mmtsa` itself, which
-    takes every modality.
+    The main video is `rgb` where it is there, else the first.
 
     Raises
     ------
@@ -176,6 +176,8 @@ def modalities_of(entry: Entry, available: Mapping[str, Kind]) -> tuple[str, ...
     sensors = [name for name, kind in available.items() if kind == "sensor"]
     main = ["rgb"] if "rgb" in videos else videos[:1]
     accelerometers = [name for name in sensors if name.startswith("acc")]
+    if entry.inputs == "every modality":
+        return _needed(entry, tuple(available), "a modality", available)
     if entry.inputs == "video":
         return _needed(entry, main, "a video", available)
     if entry.inputs == "sensors":
@@ -184,7 +186,7 @@ def modalities_of(entry: Entry, available: Mapping[str, Kind]) -> tuple[str, ...
         return _needed(entry, accelerometers, "an accelerometer", available)
     _needed(entry, videos, "a video", available)
     _needed(entry, sensors, "a sensor", available)
-    chosen = {*sensors, *(videos if entry.name.startswith("mmtsa") else main)}
+    chosen = {*sensors, *main}
     return tuple(name for name in available if name in chosen)
 
 

@@ -102,11 +102,17 @@ def laid_out(
         sides.append([_cells(part, number, row, by_method if number == measured_part else {}) for row in part.rows])
     merged = [{key: value for side in line if side for key, value in side.items()} for line in zip_longest(*sides)]
     notes = [
-        f"Measured: micro F1 on {data}, {protocol}, 95 % interval over subjects. Published: the paper's figures for "
-        "its data and protocol; they compare with measured ones only on the same data."
+        f"Measured: micro F1 on {data}, {protocol}, with a 95 % interval{_over(rows)}. Published: the paper's figures "
+        "for its data and protocol; they compare with measured ones only on the same data."
     ]
     missing = [f"{row['method']}: {row['outcome']}" for row in rows if row["status"] != "done"]
     return f"Table {table}: {title}", columns, merged, notes + missing
+
+
+def _over(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the intervals were drawn over: clips alone where nobody said whose they are."""
+    drawn = dict.fromkeys(row["interval_over"] for row in rows if row.get("interval_over"))
+    return f" (bootstrap over {' or '.join(drawn)})" if drawn else ""
 
 
 def _columns(part: Part, number: int) -> list[Column]:

@@ -63,6 +63,7 @@ def test_names_are_found_or_offered() -> None:
 def test_what_a_system_reads() -> None:
     kinds = {"depth": "video", "rgb": "video", "acc_phone": "sensor", "gyro": "sensor"}
     assert modalities_of(entry_of("mmtsa"), kinds) == ("depth", "rgb", "acc_phone", "gyro")
+    assert modalities_of(entry_of("mmtsa"), {"gyro": "sensor"}) == ("gyro",)
     assert modalities_of(entry_of("hamlet"), kinds) == ("rgb", "acc_phone", "gyro")
     assert modalities_of(entry_of("tsn-rgb"), {"depth": "video", "acc": "sensor"}) == ("depth",)
     assert modalities_of(entry_of("svm"), kinds) == ("acc_phone",)
