@@ -158,6 +158,9 @@ class NetworkMethod(ABC):
         ArtifactError
             Weights of another network.
         """
+        missing = [key for key in ("_inputs", "_classes", "_segments") if key not in state]
+        if missing:
+            raise ArtifactError("the state is of no network", expected=", ".join(missing), found=", ".join(state)[:80])
         inputs = {name: Input(**value) for name, value in state["_inputs"].items()}
         # What the backbone started from is in the weights: it is not looked for again.
         options = replace(options, model=replace(options.model, weights=None))

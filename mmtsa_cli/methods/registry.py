@@ -119,7 +119,11 @@ def entries() -> dict[str, Entry]:
 
     found = {entry.name: entry for entry in ENTRIES}
     for point in metadata.entry_points(group=ENTRY_POINTS):
-        entry = point.load()
+        try:
+            entry = point.load()
+        except (ImportError, AttributeError) as error:
+            where = f"{ENTRY_POINTS}, {point.value}"
+            raise UsageError(f"method {point.name} cannot be loaded", where=where, found=str(error)) from None
         if not isinstance(entry, Entry):
             raise UsageError(
                 f"entry point {point.name} leads to no system",

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.cache import cache_directory
 from mmtsa_cli.artifacts.manifest import fingerprint
-from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.sampling.store import RowsWriter, Store
 
 Compute = Callable[[Store, int, Mapping[str, Any]], NDArray[np.float32]]
 """A function of a module: the store, the position of a clip, the parameters; returns (n, D), n may be 0."""
@@ -94,8 +94,7 @@ def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping
     place = cache_directory() / "features" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     if not (place / "bounds.npy").is_file():
         started = time.monotonic()
-        rows = _compute_all(store, compute, parameters)
-        _write(place, rows, time.monotonic() - started)
+        _write(place, _compute_all(store, compute, parameters), started)
         _saved_s[place] = 0.0
     elif place not in _saved_s:
         _saved_s[place] = float(json.loads((place / _SECONDS).read_text())) if (place / _SECONDS).is_file() else 0.0
@@ -107,28 +106,28 @@ def seconds_saved() -> float:
     return sum(_saved_s.values())
 
 
-def _compute_all(store: Store, compute: Compute, parameters: Mapping[str, Any]) -> Sequence[NDArray[np.float32]]:
+def _compute_all(store: Store, compute: Compute, parameters: Mapping[str, Any]) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows of each clip, in their order; a few clips are under way at a time."""
     from joblib import Parallel, delayed
 
     workers = min(os.cpu_count() or 1, max(1, len(store) // 8))
     tasks = (delayed(compute)(store, clip, parameters) for clip in range(len(store)))
-    return Parallel(n_jobs=workers, batch_size="auto")(tasks)
+    return Parallel(n_jobs=workers, batch_size="auto", return_as="generator")(tasks)
 
 
-def _write(place: Path, rows: Sequence[NDArray[np.float32]], seconds: float) -> None:
+def _write(place: Path, rows: Iterator[NDArray[np.float32]], started: float) -> None:
     """Write all or nothing: beside the name, then renamed; who comes second finds it there."""
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     partial.mkdir(parents=True)
     try:
-        width = next((part.shape[1] for part in rows if len(part)), 0)
-        bounds = np.cumsum([0, *(len(part) for part in rows)])
-        packed = np.lib.format.open_memmap(partial / "rows.npy", "w+", np.float32, (int(bounds[-1]), width))
-        for part, start in zip(rows, bounds[:-1], strict=True):
-            if len(part):
-                packed[start : start + len(part)] = part
-        packed.flush()
-        (partial / _SECONDS).write_text(json.dumps(seconds))
-        np.save(partial / "bounds.npy", bounds)
+        bounds = [0]
+        with RowsWriter(partial / "rows.npy", np.dtype(np.float32), shape=(0,)) as packed:
+            for part in rows:
+                packed.append(part)
+                bounds.append(bounds[-1] + len(part))
+            packed.finish()
+        (partial / _SECONDS).write_text(json.dumps(time.monotonic() - started))
+        np.save(partial / "bounds.npy", np.array(bounds))
         if not place.exists():
             partial.rename(place)
     finally:

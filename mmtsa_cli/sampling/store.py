@@ -245,12 +245,22 @@ class ClipsWriter:
 
 
 class RowsWriter:
-    """Writes a `.npy` file of records whose number is known only at the end; use as a context manager."""
+    """Writes a `.npy` file of rows whose number is known only at the end; use as a context manager.
 
-    def __init__(self, path: Path, dtype: np.dtype) -> None:
+    Parameters
+    ----------
+    path : Path
+    dtype : numpy.dtype
+        Of records (a table of one dimension), or of the numbers of rows that are arrays.
+    shape : tuple of int
+        Of one row, where none is ever appended: () of a record.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...] = ()) -> None:
         self._path = path
         self._rows = path.with_suffix(".rows")
-        self._dtype = dtype
+        self._dtype = np.dtype(dtype)
+        self._shape = shape
         self._count = 0
 
     def __enter__(self) -> RowsWriter:
@@ -261,15 +271,20 @@ class RowsWriter:
         self._stream.close()
         self._rows.unlink(missing_ok=True)
 
-    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write some records."""
-        self._stream.write(np.array(rows, self._dtype).tobytes())
-        self._count += len(rows)
+    def append(self, rows: Sequence[tuple[Any, ...]] | NDArray[Any]) -> None:
+        """Write some rows."""
+        if not len(rows):
+            return
+        array = np.asarray(rows, self._dtype)
+        self._stream.write(array.tobytes())
+        self._shape = array.shape[1:]
+        self._count += len(array)
 
     def finish(self) -> None:
         """Put the header before the rows."""
         self._stream.seek(0)
-        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self._count,)}
+        shape = (self._count, *self._shape)
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
         with self._path.open("wb") as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             shutil.copyfileobj(self._stream, stream)
