@@ -128,3 +128,11 @@ def test_what_lacks_its_modality_or_its_code_says_so(mmtsa, samples, only, monke
 def test_what_is_no_store_is_refused(mmtsa, tmp_path):
     done = mmtsa("methods", tmp_path / "none", expect=1)
     assert "none: no such directory, expected a directory made by `mmtsa sample`" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["import a_package_that_is_not_there\n", "OTHER = 1\n"])
+def test_an_entry_point_that_cannot_be_loaded_is_told_in_one_line(tmp_path, module):
+    done = run_apart(installed(tmp_path, "their_systems:ENTRY", module))
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "mmtsa.methods, their_systems:ENTRY: method theirs cannot be loaded, found " in line
