@@ -28,6 +28,7 @@ def option(
     high: float | None = None,
     above: float | None = None,
     check: Callable[[Any], str | None] | None = None,
+    read: Callable[[Path], Any] | None = None,
 ) -> Any:
     """Declare a field of an options dataclass.
 
@@ -43,8 +44,10 @@ def option(
         A bound that must be exceeded.
     check : callable, optional
         Takes the value, returns what was expected where it is wrong, else None.
+    read : callable, optional
+        Where a text stands there, it is the path of a file, and the value is what this returns of it.
     """
-    metadata = {"help": help, "low": low, "high": high, "above": above, "check": check}
+    metadata = {"help": help, "low": low, "high": high, "above": above, "check": check, "read": read}
     if isinstance(default, (dict, list)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -229,8 +232,12 @@ def _fill_each(cls: type, data: Any, prefix: Key, source: Source, errors: list[M
 
 
 def _value(raw: Any, hint: Any, rules: Mapping[str, Any], key: Key, source: Source, errors: list[MmtsaError]) -> Any:
+    read = rules.get("read")
     try:
-        value = _coerce(raw, hint)
+        value = _coerce(read(Path(raw)) if read and isinstance(raw, str) else raw, hint)
+    except MmtsaError as error:
+        errors.append(error)
+        return None
     except ValueError as error:
         errors.append(_wrong(key, source, str(error), raw))
         return None

@@ -7,13 +7,45 @@ the deviation of every sensor axis.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError, UsageError, nearest
 from mmtsa_cli.sampling.draw import Samples
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read the group of each class from a CSV file with the columns `label` and `group`; further ones are passed over.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, lacks a column or a cell, or names a label twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, skipinitialspace=True)
+            columns = list(rows.fieldnames or ())
+            found = [(rows.line_num, row.get("label") or "", row.get("group") or "") for row in rows]
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError("not a CSV file in UTF-8", where=str(path), found=str(error)) from None
+    if not {"label", "group"} <= set(columns):
+        there = ", ".join(columns) or "no columns"
+        raise UsageError("lacks a column", where=str(path), expected="label, group", found=there)
+    groups: dict[str, str] = {}
+    for row, label, group in found:
+        if not label or not group:
+            raise UsageError("an empty cell", where=f"{path}, row {row}", expected="a label and its group")
+        if label in groups:
+            raise UsageError(f"a second row for {label}", where=f"{path}, row {row}")
+        groups[label] = group
+    return groups
 
 
 def given_groups(groups: Mapping[str, str], samples: Samples) -> dict[str, str]:

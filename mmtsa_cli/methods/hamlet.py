@@ -6,9 +6,8 @@ concatenated or summed, normalised, and classified by two fully connected layers
 
     F = softmax(F_m W_Q (F_m W_K)' / sqrt(d)) F_m W_V        y = W_2 relu(W_1 dropout(relu(BN(F))))
 
-Decided here: the vector of a modality is the mean over time and not the sum (see `AttendedMean`), and the cosine of the
-learning rate falls once, without the publication's warm restarts, which the shared schedules do not have. Adam is
-AdamW here.
+The learning rate falls along a cosine with warm restarts. Decided here: the vector of a modality is the mean over time
+and not the sum (see `AttendedMean`); three falls, each twice as long as the one before (?); Adam is AdamW.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class HamletOptions(NetworkOptions):
 
     model: ModelOptions = field(default_factory=lambda: ModelOptions(backbone="resnet50", hidden=128, dropout=0.4))
     training: TrainingOptions = field(
-        default_factory=lambda: TrainingOptions(optimizer="adamw", lr=3e-4, schedule="cosine")
+        default_factory=lambda: TrainingOptions(optimizer="adamw", lr=3e-4, schedule="restarts")
     )
     features: int = option(128, "size of a modality's vector, and of its LSTM", low=1)
     heads: int = option(2, "heads of the attention over time, and of that over modalities", low=1)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mmtsa_cli.artifacts.options import option
-from mmtsa_cli.methods.activity_groups import clustered_groups, given_groups
+from mmtsa_cli.methods.activity_groups import clustered_groups, given_groups, read_groups
 from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions
 from mmtsa_cli.models.fusion import AdditiveAttention
 from mmtsa_cli.models.network import Input, ModelOptions
@@ -45,7 +45,9 @@ class MumuOptions(NetworkOptions):
     features: int = option(128, "size of a modality's vector, and of its LSTM", low=2)
     group_weight: float = option(0.5, "weight of the loss of the activity's group", low=0)
     groups: dict[str, str] | None = option(  # noqa: RUF009 - it makes a field
-        None, "group of each class, as in {walking: legs}; null: clustered by sensor data"
+        None,
+        "group of each class, as in {walking: legs}, or a CSV file of label and group; null: clustered by sensor data",
+        read=read_groups,
     )
     group_count: int = option(3, "groups where they are clustered", low=2)
 

@@ -28,9 +28,12 @@ class TrainingOptions:
     lr: float = option(0.001, "learning rate", above=0)
     momentum: float = option(0.9, "momentum of SGD", low=0, high=1)
     weight_decay: float = option(5e-4, "weight decay; of weights, not of biases and norms, with AdamW", low=0)
-    schedule: Literal["step", "cosine", "constant"] = option("step", "how the learning rate falls")
+    schedule: Literal["step", "cosine", "restarts", "constant"] = option(
+        "step", "how the learning rate falls; restarts: as cosine, and anew from the top (Loshchilov, Hutter 2017)"
+    )
     steps: tuple[int, ...] = option((20, 40), "epochs after which schedule step multiplies by gamma", low=1)
     gamma: float = option(0.1, "factor of schedule step", above=0, high=1)
+    cycles: int = option(3, "falls of schedule restarts, each twice as long as the one before", low=1, high=10)
     warmup_epochs: float = option(0.0, "epochs over which the learning rate rises from 0", low=0)
     label_smoothing: float = option(0.0, "probability given to the other classes", low=0, high=0.9)
     mixup: float = option(0.0, "alpha of mixup between clips of a batch; 0: none", low=0)
@@ -103,11 +106,22 @@ def learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Callable[[i
     def at(step: int) -> float:
         if step < warmup:
             return options.lr * (step + 1) / (warmup + 1)
+        done = (step - warmup) / max(total - warmup, 1)
         if options.schedule == "cosine":
-            return options.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+            return options.lr * 0.5 * (1 + math.cos(math.pi * done))
+        if options.schedule == "restarts":
+            return options.lr * 0.5 * (1 + math.cos(math.pi * _done_of_cycle(done, options.cycles)))
         if options.schedule == "step":
             passed = sum(step >= epoch * steps_per_epoch for epoch in options.steps)
             return options.lr * options.gamma**passed
         return options.lr
 
     return at
+
+
+def _done_of_cycle(done: float, cycles: int) -> float:
+    """Return how much of its cycle is over when `done` of all is, both from 0 to 1; cycles last 1, 2, 4, ... parts."""
+    parts = done * (2**cycles - 1)
+    # Cycle k begins after 1 + 2 + ... + 2^(k-1) = 2^k - 1 parts.
+    cycle = min(int(math.log2(parts + 1)), cycles - 1)
+    return (parts + 1) / 2**cycle - 1

@@ -260,6 +260,20 @@ def test_a_fold_without_one_class(mmtsa, samples: Path, quick: Path, tmp_path: P
     assert not (tmp_path / "other").exists()
 
 
+def test_a_file_of_groups_that_misses_a_class(mmtsa, samples: Path, quick: Path, tmp_path: Path) -> None:
+    labels = sorted({clip["label"] for clip in Store(samples).clips})
+    groups = tmp_path / "groups.csv"
+    groups.write_text("label,group\n" + "".join(f"{label},group {n % 2}\n" for n, label in enumerate(labels[:-1])))
+    common = (samples, "-o", tmp_path / "bench", "--recipe", quick, "--set", f"methods.mumu.groups={groups}")
+    done = json.loads(mmtsa("benchmark", *common, "--methods", "mumu,decision-tree", "--json").stdout)
+    outcomes = {row["method"]: row.get("outcome") for row in done["rows"]}
+    assert outcomes["decision-tree"] is None
+    assert f"no group for {labels[-1]}, expected a group for every class" in outcomes["mumu"]
+    groups.unlink()
+    refused = mmtsa("benchmark", *common, "--methods", "mumu", expect=2)
+    assert "groups.csv: cannot be read: No such file" in refused.stderr
+
+
 def test_names_and_options_that_are_wrong(mmtsa, samples: Path, tmp_path: Path) -> None:
     out = ("-o", tmp_path / "bench")
     assert "did you mean hamlet?" in mmtsa("benchmark", samples, *out, "--methods", "hamlett", expect=2).stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from mmtsa_cli.artifacts.options import Source, to_options
-from mmtsa_cli.errors import DataError, UsageError
+from mmtsa_cli.errors import DataError, ManyErrors, UsageError
 from mmtsa_cli.methods.activity_groups import clustered_groups, given_groups
 from mmtsa_cli.methods.mumu import GuidedFusion, Mumu, MumuOptions
 from mmtsa_cli.models.cost import parameters
@@ -96,6 +97,35 @@ def test_a_recipe_says_the_groups():
     source = Source("recipe.yaml", {"groups": {"walking": "legs", "waving": "arms"}}, {})
     assert to_options(MumuOptions, source).groups == {"walking": "legs", "waving": "arms"}
     assert MumuOptions().groups is None
+
+
+def test_groups_come_from_a_csv_file(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("note, label, group\nx, walking, legs\ny, waving, arms\n")
+    source = Source("recipe.yaml", {"groups": str(path)}, {})
+    assert to_options(MumuOptions, source).groups == {"walking": "legs", "waving": "arms"}
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        (None, r"groups.csv: cannot be read: No such file"),
+        ("label,team\na,x\n", r"groups.csv: lacks a column, expected label, group, found label, team"),
+        ("", r"groups.csv: lacks a column, expected label, group, found no columns"),
+        ("label,group\na,x\nb\n", r"groups.csv, row 3: an empty cell"),
+        ("label,group\na,x\na,y\n", r"groups.csv, row 3: a second row for a"),
+        ("label,group\n\xff\n", r"groups.csv: not a CSV file in UTF-8"),
+    ],
+)
+def test_a_file_of_groups_that_is_wrong_is_told_by_its_row(tmp_path, text, phrase):
+    path = tmp_path / "groups.csv"
+    if text is not None:
+        path.write_text(text, encoding="latin-1")
+    with pytest.raises(ManyErrors) as told:
+        to_options(MumuOptions, Source("recipe.yaml", {"groups": str(path)}, {}))
+    (error,) = told.value.errors
+    assert re.search(phrase, error.line())
+    assert error.exit_code == 2
 
 
 def test_groups_stand_in_the_state_and_are_restored(samples):

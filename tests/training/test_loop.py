@@ -128,6 +128,12 @@ def test_schedules():
     cosine = learning_rate(TrainingOptions(epochs=10, lr=1.0, schedule="cosine", warmup_epochs=1.0), 10)
     assert cosine(0) == pytest.approx(1 / 11)
     assert [cosine(s) for s in (10, 55, 99)] == pytest.approx([1, 0.5, 0.0003], abs=1e-3)
+    restarts = TrainingOptions(epochs=8, lr=1.0, schedule="restarts", cycles=3, warmup_epochs=1.0)
+    # Seven epochs after the warm-up: falls of one, two and four.
+    falls = [learning_rate(restarts, 10)(s) for s in (10, 15, 19, 20, 30, 39, 40, 60, 79)]
+    assert falls == pytest.approx([1, 0.5, 0.024, 1, 0.5, 0.006, 1, 0.5, 0.0015], abs=1e-3)
+    once = learning_rate(TrainingOptions(epochs=10, lr=1.0, schedule="restarts", cycles=1, warmup_epochs=1.0), 10)
+    assert [once(s) for s in range(100)] == pytest.approx([cosine(s) for s in range(100)])
     assert learning_rate(TrainingOptions(schedule="constant", lr=0.2), 5)(10**6) == 0.2
 
 
