@@ -18,7 +18,7 @@ SCRIPTS = sorted(FOLDER.rglob("*.sh"))
 def test_all_are_looked_at() -> None:
     assert {path.stem for path in RECIPES} >= {"paper", "synthetic", "utd-mhad"}
     assert len(RECIPES) >= 3
-    assert {path.name for path in SCRIPTS} >= {"demo.sh", "environment.sh"}
+    assert {path.name for path in SCRIPTS} >= {"demo.sh", "environment.sh", "tables.sh"}
     # Below the folder itself a recipe would neither be packed nor be found by its name.
     assert packaged().keys() == {path.stem for path in RECIPES}
 

@@ -156,9 +156,11 @@ def notes_of(rows: Sequence[Mapping[str, Any]], *, protocol: str, folds: int, da
     seeds = ", ".join(str(seed) for seed in done[0]["seeds"])
     mean = ", scores are their mean" if len(done[0]["seeds"]) > 1 else ""
     devices = ", ".join(sorted({row["device"] for row in done}))
+    subjects = done[0]["subjects"]
+    whose = f"{subjects or 'unknown'} subject{'' if subjects == 1 else 's'}"
     return [
         f"Data: {data}. Protocol: {protocol}, {folds} fold{'s' if folds > 1 else ''}, "
-        f"{done[0]['clips']} test clips of {done[0]['subjects'] or 'unknown'} subjects. Seeds: {seeds}{mean}. "
+        f"{done[0]['clips']} test clips of {whose}. Seeds: {seeds}{mean}. "
         f"95 % intervals: bootstrap over {done[0]['interval_over']}.",
         "GMAC: multiply-accumulates of convolutions, matrix products and attention for one clip, counted. Training: "
         "seconds a fold and seed, with teachers and with features, those too that another system left in the cache. "
