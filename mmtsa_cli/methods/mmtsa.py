@@ -18,6 +18,7 @@ from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions
 from mmtsa_cli.methods.warm_start import keep_alone, start_from_alone
 from mmtsa_cli.models.network import SegmentNetwork, build_network
+from mmtsa_cli.models.pairing import pairing_loss
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import LAST, TrainingState
 from mmtsa_cli.training.loop import Run
@@ -47,12 +48,17 @@ class Mmtsa(NetworkMethod):
         )
 
     def loss(self, tensors: Mapping[str, Tensor], cross_entropy: CrossEntropy) -> tuple[Tensor, Tensor]:
-        """Return the loss of the fused features, and `model.auxiliary` times that of each modality's own."""
-        logits, _, own = self.network.forward_auxiliary(tensors)
-        loss = cross_entropy(logits)
-        for scores in own:
-            loss = loss + self.options.model.auxiliary * cross_entropy(scores)
-        return loss, logits
+        """Return the loss of the fused features, with `model.auxiliary` times that of each modality's own.
+
+        And with `model.pairing` times that of pairing what modalities recorded in the same segment.
+        """
+        said, model = self.network.forward_training(tensors), self.options.model
+        loss = cross_entropy(said.logits)
+        for scores in said.own:
+            loss = loss + model.auxiliary * cross_entropy(scores)
+        if said.paired:
+            loss = loss + model.pairing * pairing_loss(said.paired)
+        return loss, said.logits
 
     def fit(self, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> TrainingState:
         """Train as `NetworkMethod` does; with `warm_start` the encoders of several modalities begin trained."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmtsa_cli.errors import UsageError, did_you_mean
 from mmtsa_cli.models.bn_inception import bn_inception
-from mmtsa_cli.models.residual import ResNet10
+from mmtsa_cli.models.residual import Norm, ResNet10
 from mmtsa_cli.models.weights import load_tensors, place_tensors
 
 # Outputs that only help training on ImageNet; they are not built, and their weights are passed over.
@@ -22,6 +22,7 @@ def create_backbone(
     weights: str | None = None,
     weights_sha256: str | None = None,
     width: float = 1.0,
+    norm: Norm = "batch",
     image_size: int | None = None,
 ) -> tuple[nn.Module, int]:
     """Return a backbone, (B, C, H, W) to (B, D), and D.
@@ -42,23 +43,27 @@ def create_backbone(
         What the file must hash to; needed for a URL.
     width : float
         Multiplies the channels of `bn_inception` and `resnet10`; 1 for all others.
+    norm : "batch" or "group"
+        Of `resnet10`; all others have their own.
     image_size : int, optional
         Images will be that high and wide: checked here, so that a model that cannot take them is refused early.
 
     Raises
     ------
     UsageError
-        No such model, a width it does not have, or an image size it cannot take.
+        No such model, a width or norm it does not have, or an image size it cannot take.
     DataError
         The weights cannot be had, or are of another network.
     """
     module: nn.Module
     dropped: tuple[str, ...]
+    if norm != "batch" and name != "resnet10":
+        raise UsageError(f"{name} has its own norm", where="model.norm", found=norm, remedy="only resnet10 has another")
     if name == "bn_inception":
         inception = bn_inception(in_channels, width)
         module, features, dropped = inception, inception.features, ("last_linear",)
     elif name == "resnet10":
-        module, features, dropped = _small_residual(in_channels, width)
+        module, features, dropped = _small_residual(in_channels, width, norm)
     else:
         module, features, dropped = _torchvision(name, in_channels, width)
     if weights:
@@ -73,8 +78,8 @@ def create_backbone(
     return module, features
 
 
-def _small_residual(in_channels: int, width: float) -> tuple[nn.Module, int, tuple[str, ...]]:
-    module = ResNet10(in_channels, width)
+def _small_residual(in_channels: int, width: float, norm: Norm) -> tuple[nn.Module, int, tuple[str, ...]]:
+    module = ResNet10(in_channels, width, norm)
     return module, module.features, ()
 
 

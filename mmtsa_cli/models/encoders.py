@@ -5,6 +5,9 @@ A modality's backbone is shared over segments: they go through it as more images
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from mmtsa_cli.imaging.layer import FieldImages
@@ -40,6 +43,32 @@ class VideoEncoder(nn.Module):
         return _encode(self.backbone, self.input(frames))
 
 
+class WindowLevel(nn.Module):
+    """How high and how wide a window's samples lie: what a field that is rescaled by window or clip no longer says.
+
+    Parameters
+    ----------
+    low, high : (C,) sequences of float
+        Bounds of each axis; level and spread are in units of half their distance, from their middle.
+    """
+
+    middle: Tensor
+    unit: Tensor
+
+    def __init__(self, low: Any, high: Any) -> None:
+        super().__init__()
+        low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high))
+        self.features = 2 * len(low)
+        self.register_buffer("middle", (low + high) / 2)
+        # An axis that never moved has no unit; its level is 0 then.
+        self.register_buffer("unit", torch.where(high > low, (high - low) / 2, torch.inf))
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Return mean and standard deviation of each axis, (B, N, 2 C), of windows, (B, N, C, K)."""
+        windows = (windows.float() - self.middle[:, None]) / self.unit[:, None]
+        return torch.cat([windows.mean(dim=-1), windows.std(dim=-1, correction=0)], dim=-1)
+
+
 class SensorEncoder(nn.Module):
     """Sensor windows to Gramian angular field images to features.
 
@@ -49,16 +78,27 @@ class SensorEncoder(nn.Module):
     backbone : nn.Module
         (B, C', H, W) to (B, D), C' = `images.channels`.
     features : int
-        D.
+        D of the backbone.
     convention : InputConvention
+    level : WindowLevel, optional
+        Its numbers stand beside the backbone's features.
     """
 
-    def __init__(self, images: FieldImages, backbone: nn.Module, features: int, convention: InputConvention) -> None:
+    def __init__(
+        self,
+        images: FieldImages,
+        backbone: nn.Module,
+        features: int,
+        convention: InputConvention,
+        *,
+        level: WindowLevel | None = None,
+    ) -> None:
         super().__init__()
         self.images = images
         self.input = SensorInput(convention)
         self.backbone = backbone
-        self.features = features
+        self.level = level
+        self.features = features + (level.features if level else 0)
 
     def forward(self, windows: Tensor, extremes: Tensor | None = None) -> Tensor:
         """Return the features of windows.
@@ -72,10 +112,13 @@ class SensorEncoder(nn.Module):
 
         Returns
         -------
-        (B, N, D) tensor
+        (B, N, `features`) tensor
         """
         low, high = (None, None) if extremes is None else (extremes[..., 0], extremes[..., 1])
-        return _encode(self.backbone, self.input(self.images(windows, low, high)))
+        features = _encode(self.backbone, self.input(self.images(windows, low, high)))
+        if self.level is None:
+            return features
+        return torch.cat([features, self.level(windows).to(features.dtype)], dim=-1)
 
 
 def _encode(backbone: nn.Module, images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.imaging.layer import FieldImages
 from mmtsa_cli.modalities import Kind
 from mmtsa_cli.models.backbones import create_backbone
-from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder
+from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder, WindowLevel
 from mmtsa_cli.models.fusion import AdditiveAttention, AverageFusion, Classifier
 from mmtsa_cli.models.inputs import convention_of
 
@@ -26,16 +26,27 @@ class ModelOptions:
 
     backbone: str = option("bn_inception", "bn_inception, resnet10, or a classification model of torchvision")
     width: float = option(1.0, "multiplies the channels of bn_inception and resnet10", above=0, high=4)
+    norm: Literal["batch", "group"] = option(
+        "batch", "of resnet10: over the batch, or over groups of channels of an image"
+    )
     weights: str | None = option(None, "path or URL of the backbone's weights; null: from scratch")
     weights_sha256: str | None = option(None, "what the file of weights must hash to; needed for a URL")
     hidden: int = option(512, "width of the first fully connected layer", low=1)
     dropout: float = option(0.5, "part of the features dropped before each fully connected layer", low=0, high=0.95)
     fusion: Literal["attention", "average"] = option("attention", "over segments: additive attention, or the mean")
     position_embedding: bool = option(False, "attention sees the order of segments: one learned vector a segment")
+    level: bool = option(False, "mean and deviation of each axis of a window stand beside its field's features")
     modality_dropout: float = option(
         0.0, "chance that a training clip lacks a modality; one always stays", low=0, high=0.9
     )
     auxiliary: float = option(0.0, "weight of each modality's own loss beside that of the fused ones; 0: none", low=0)
+    pairing: float = option(
+        0.0, "weight of a contrastive loss that pairs what modalities recorded in the same segment; 0: none", low=0
+    )
+
+
+_PAIRED = 64
+"""Features of the vectors that are paired."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,26 @@ class Input:
     frames: int = 1
 
 
+@dataclass(frozen=True)
+class TrainingOutput:
+    """What the network says of B clips in training.
+
+    Attributes
+    ----------
+    logits : (B, classes) tensor
+    attention : (B, N) float32 tensor
+    own : list of (B, classes) tensors
+        Of each modality's own classifier, if there are any.
+    paired : list of (B, N, P) tensors
+        Of each modality, vectors to be paired with those of the others (see `pairing_loss`), if there are any.
+    """
+
+    logits: Tensor
+    attention: Tensor
+    own: list[Tensor]
+    paired: list[Tensor]
+
+
 class SegmentNetwork(nn.Module):
     """From frames and sensor windows of every segment to class scores.
 
@@ -77,6 +108,8 @@ class SegmentNetwork(nn.Module):
     auxiliary : mapping of str to nn.Module
         Per modality a classifier of its own features alone, averaged over segments, or none at all. A modality that the
         fused classifier could do without still learns by it; in evaluation it is not used.
+    pairing : mapping of str to nn.Module
+        Per modality a projection of a segment's features, (B, N, D_m) to (B, N, P), or none at all; of training alone.
     modality_dropout : float
         Chance, in training, that all features of a modality of a clip are zero. One modality always stays; those that
         stay are scaled up, so that the sum keeps its size.
@@ -89,6 +122,7 @@ class SegmentNetwork(nn.Module):
         classifier: nn.Module,
         *,
         auxiliary: Mapping[str, nn.Module] | None = None,
+        pairing: Mapping[str, nn.Module] | None = None,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -97,6 +131,7 @@ class SegmentNetwork(nn.Module):
         self.fusion = fusion
         self.classifier = classifier
         self.auxiliary = nn.ModuleDict({_key(name): head for name, head in (auxiliary or {}).items()})
+        self.pairing = nn.ModuleDict({_key(name): projection for name, projection in (pairing or {}).items()})
         self.modality_dropout = modality_dropout
 
     def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -127,12 +162,14 @@ class SegmentNetwork(nn.Module):
         """Return the fused features, (B, D), that the classifier gets, and the attention, (B, N)."""
         return self._fused(self._features(inputs))
 
-    def forward_auxiliary(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return what `forward` does, and the logits, (B, classes), of each modality's own classifier."""
+    def forward_training(self, inputs: Mapping[str, Tensor]) -> TrainingOutput:
+        """Return what `forward` does, and what only the losses of training need."""
         features = self._features(inputs)
         fused, attention = self._fused(features)
-        means = {_key(name): feature.mean(dim=1) for name, feature in zip(self.modalities, features, strict=True)}
-        return self.classifier(fused), attention, [head(means[key]) for key, head in self.auxiliary.items()]
+        by_key = {_key(name): feature for name, feature in zip(self.modalities, features, strict=True)}
+        own = [head(by_key[key].mean(dim=1)) for key, head in self.auxiliary.items()]
+        paired = [projection(by_key[key]) for key, projection in self.pairing.items()]
+        return TrainingOutput(self.classifier(fused), attention, own, paired)
 
     def _features(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         missing = [name for name in self.modalities if name not in inputs]
@@ -192,10 +229,14 @@ def build_network(
     if options.fusion == "attention":
         fusion = AdditiveAttention(features, segments=segments if options.position_embedding else None)
     classifier = Classifier(features, hidden=options.hidden, classes=classes, dropout=options.dropout)
-    auxiliary = {}
+    auxiliary, pairing = {}, {}
     if options.auxiliary:
         auxiliary = {name: _own_classifier(e.features, classes, options.dropout) for name, e in encoders.items()}
-    return SegmentNetwork(encoders, fusion, classifier, auxiliary=auxiliary, modality_dropout=options.modality_dropout)
+    if options.pairing and len(encoders) > 1:
+        pairing = {name: nn.Linear(e.features, _PAIRED, bias=False) for name, e in encoders.items()}
+    return SegmentNetwork(
+        encoders, fusion, classifier, auxiliary=auxiliary, pairing=pairing, modality_dropout=options.modality_dropout
+    )
 
 
 def _own_classifier(features: int, classes: int, dropout: float) -> nn.Module:
@@ -226,7 +267,10 @@ def build_encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> 
     low, high = zip(*wanted.bounds, strict=True) if wanted.bounds else (None, None)
     images = FieldImages(field, axes=wanted.channels, low=low, high=high)
     backbone, features = _backbone(options, images.channels, colour=False, size=field.image_size or wanted.size)
-    return SensorEncoder(images, backbone, features, convention)
+    level = None
+    if options.level:
+        level = WindowLevel(low or [-1.0] * wanted.channels, high or [1.0] * wanted.channels)
+    return SensorEncoder(images, backbone, features, convention, level=level)
 
 
 def _backbone(options: ModelOptions, channels: int, *, colour: bool, size: int | None) -> tuple[nn.Module, int]:
@@ -237,5 +281,6 @@ def _backbone(options: ModelOptions, channels: int, *, colour: bool, size: int |
         weights=options.weights,
         weights_sha256=options.weights_sha256,
         width=options.width,
+        norm=options.norm,
         image_size=size,
     )

@@ -6,25 +6,37 @@ are 30 to 100 pixels wide, not 224. At width 0.25 it has 0.31 M parameters and 1
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 from torch import Tensor, nn
 
+Norm = Literal["batch", "group"]
 _CHANNELS = (64, 128, 256, 512)
+_GROUPS = 8
+
+
+def normalisation(norm: Norm, channels: int) -> nn.Module:
+    """Return batch norm, or group norm (Wu and He, 2018), of 8 groups where channels divide so: it knows no batch."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
 
 
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, (B, in, H, W) to (B, out, H / stride, W / stride)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: Norm = "batch") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.bn1 = normalisation(norm, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.bn2 = normalisation(norm, out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), normalisation(norm, out_channels)
             )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -42,18 +54,19 @@ class ResNet10(nn.Module):
         C.
     width : float
         Multiplies the channels 64, 128, 256, 512 of its stages.
+    norm : "batch" or "group"
     """
 
-    def __init__(self, in_channels: int = 3, width: float = 1.0) -> None:
+    def __init__(self, in_channels: int = 3, width: float = 1.0, norm: Norm = "batch") -> None:
         super().__init__()
         widths = [max(8, round(channels * width)) for channels in _CHANNELS]
         self.features = widths[-1]
         self.conv1 = nn.Conv2d(in_channels, widths[0], 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.bn1 = normalisation(norm, widths[0])
         self.relu = nn.ReLU(inplace=True)
         before = [widths[0], *widths[:-1]]
         stages = zip(before, widths, (1, 2, 2, 2), strict=True)
-        self.stages = nn.Sequential(*(BasicBlock(first, last, stride) for first, last, stride in stages))
+        self.stages = nn.Sequential(*(BasicBlock(first, last, stride, norm) for first, last, stride in stages))
         self.pool = nn.AdaptiveAvgPool2d(1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):

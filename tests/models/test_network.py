@@ -9,6 +9,7 @@ from torch import nn
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.models.cost import macs, parameters
+from mmtsa_cli.models.encoders import WindowLevel
 from mmtsa_cli.models.fusion import AverageFusion
 from mmtsa_cli.models.network import Input, ModelOptions, SegmentNetwork, build_network
 
@@ -59,6 +60,30 @@ def test_every_scale_and_field(scale, field):
     network = network_of(["acc.watch"], field=FieldOptions(scale=scale, field=field))
     logits, _ = network(batch_of(["acc.watch"]))
     assert torch.isfinite(logits).all()
+
+
+def test_the_level_of_a_window_stands_beside_its_features():
+    options = ModelOptions(backbone="resnet10", width=0.25, hidden=32, level=True)
+    network = network_of(["acc.watch", "rgb"], options, field=FieldOptions(scale="window")).eval()
+    batch = batch_of(["acc.watch", "rgb"])
+    # Bounds of -2 and 2: units of 2, from 0. The features of acc.watch come first, its level last among them.
+    beside = network.encoders["modality_acc:watch"](batch["acc.watch"])
+    assert beside.shape == (2, 3, 128 + 6)
+    windows = batch["acc.watch"].double() / 2
+    torch.testing.assert_close(beside[..., 128:131].double(), windows.mean(dim=-1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(beside[..., 131:].double(), windows.std(dim=-1, correction=0), rtol=1e-5, atol=1e-5)
+    # The field of scale window does not change where the series is lifted and widened, the level does.
+    moved = network.encoders["modality_acc:watch"](3 * batch["acc.watch"] + 1)
+    torch.testing.assert_close(moved[..., :128], beside[..., :128], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(moved[..., 128:131], 3 * beside[..., 128:131] + 0.5, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moved[..., 131:], 3 * beside[..., 131:], rtol=1e-4, atol=1e-4)
+    assert network(batch)[0].shape == (2, 4)
+
+
+def test_an_axis_that_never_moved_has_no_level():
+    level = WindowLevel([0.0, -1.0], [0.0, 1.0])
+    found = level(torch.full((1, 1, 2, 5), 0.5))
+    torch.testing.assert_close(found, torch.tensor([[[0.0, 0.5, 0.0, 0.0]]]))
 
 
 def test_backbones_are_shared_over_segments():

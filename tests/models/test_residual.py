@@ -34,6 +34,19 @@ def test_only_backbones_with_widths_take_one():
         create_backbone("resnet18", in_channels=3, width=0.5)
 
 
+def test_group_norm_answers_an_image_alone_as_in_any_batch():
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images[1:] *= 9
+    backbone, _ = create_backbone("resnet10", in_channels=3, width=0.25, norm="group")
+    torch.testing.assert_close(backbone(images)[:1], backbone(images[:1]), rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in backbone.modules())
+    batch_norm, _ = create_backbone("resnet10", in_channels=3, width=0.25)
+    assert not torch.allclose(batch_norm(images)[:1], batch_norm(images[:1]), rtol=1e-2)
+    assert parameters(backbone) == parameters(batch_norm)
+    with pytest.raises(UsageError, match=r"model.norm: resnet18 has its own norm, found group; only resnet10"):
+        create_backbone("resnet18", in_channels=3, norm="group")
+
+
 INPUTS = {"acc": Input("sensor", 3, ((-1.0, 1.0),) * 3), "gyro": Input("sensor", 3, ((-1.0, 1.0),) * 3)}
 BATCH = {name: torch.randn(4, 3, 3, 32, generator=torch.Generator().manual_seed(1)) for name in INPUTS}
 
@@ -45,16 +58,17 @@ def network(auxiliary):
 
 
 def test_every_modality_has_its_own_classifier_where_it_is_asked_for():
-    logits, attention, own = network(0.5).eval().forward_auxiliary(BATCH)
-    assert logits.shape == (4, 5)
-    assert attention.sum(dim=1).allclose(torch.ones(4))
-    assert [scores.shape for scores in own] == [(4, 5)] * 2
-    assert network(0.0).forward_auxiliary(BATCH)[2] == []
+    said = network(0.5).eval().forward_training(BATCH)
+    assert said.logits.shape == (4, 5)
+    assert said.attention.sum(dim=1).allclose(torch.ones(4))
+    assert [scores.shape for scores in said.own] == [(4, 5)] * 2
+    without = network(0.0).forward_training(BATCH)
+    assert without.own == without.paired == []
 
 
 def test_a_modality_is_taught_by_its_own_classifier_alone():
     model = network(0.5).eval()
-    model.forward_auxiliary(BATCH)[2][0].sum().backward()
+    model.forward_training(BATCH).own[0].sum().backward()
     acc, gyro = model.encoders["modality_acc"], model.encoders["modality_gyro"]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in acc.parameters())
     assert all(p.grad is None for p in gyro.parameters())
