@@ -82,7 +82,7 @@ class SeriesSteps(nn.Module):
         super().__init__()
         self.scale = AxisScale(wanted.bounds)
         self.point = nn.Sequential(nn.Conv1d(wanted.channels, _POINT_FILTERS, 1), nn.ReLU())
-        self.together = nn.Sequential(nn.Conv2d(1, _FILTERS, 3, padding=1), nn.MaxPool2d(2), nn.Flatten())
+        self.together = nn.Sequential(nn.Conv2d(1, _FILTERS, 3, padding=1), nn.MaxPool2d(2))
         flat = _FILTERS * (SAMPLES // 2) * (_POINT_FILTERS // 2)
         self.output = nn.Sequential(nn.Linear(flat, features), nn.ReLU(), nn.Dropout(dropout))
 
@@ -90,7 +90,9 @@ class SeriesSteps(nn.Module):
         """Return the features of the steps."""
         steps = cut_steps(self.scale(windows))
         points = self.point(steps.flatten(0, 1))
-        features = self.output(self.together(points.transpose(1, 2)[:, None]))
+        pooled = self.together(points.transpose(1, 2)[:, None])
+        # Filters last, as the convolution has them in memory: the other order would copy, and the gradient once more.
+        features = self.output(pooled.permute(0, 2, 3, 1).flatten(1))
         return features.unflatten(0, steps.shape[:2])
 
 

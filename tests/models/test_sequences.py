@@ -76,7 +76,7 @@ def test_a_step_is_convolved_as_written():
     # Samples 5 to 9 of the second segment.
     points = (point.weight[:, :, 0] @ windows[0, 1, :, 5:] + point.bias[:, None]).clamp(min=0)
     maps = nn.functional.conv2d(points.T[None, None], together.weight, together.bias, padding=1)
-    pooled = nn.functional.max_pool2d(maps, 2).reshape(-1)
+    pooled = nn.functional.max_pool2d(maps, 2).permute(0, 2, 3, 1).reshape(-1)
     assert len(pooled) == 32 * 2 * 32
     torch.testing.assert_close(found[0, 3], (output.weight @ pooled + output.bias).clamp(min=0))
 
