@@ -54,6 +54,7 @@ class ClassicalMethod(ABC):
         self.seed = seed
         self.settings: dict[str, Any] = {}
         self.classifier: Any = None
+        self._should_stop: Callable[[], bool] = lambda: False
         self._features: NDArray[Any] = np.empty((0, 0))
         self._labels: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -151,14 +152,37 @@ class ClassicalMethod(ABC):
                 found=f"{len(labels)} clips of {len(np.unique(labels))}",
             )
         samples = _part(samples, np.flatnonzero(known))
+        self._should_stop = run.should_stop
         self.fit_features(samples, seed=seed)
-        features = np.ascontiguousarray(self.features(samples))
-        if run.should_stop():
-            raise TrainingStoppedError("stopped before the classifier was fitted")
+        features = self._training_features(samples)
+        self.stop_if_asked()
         self.seed = seed
         self.settings = self.choose(features, labels, samples.column("subject"), seed=seed)
+        self.stop_if_asked()
         self.classifier = self.estimator(seed=seed, classes_present=len(np.unique(labels))).fit(features, labels)
         self._features, self._labels = features, labels
+
+    def stop_if_asked(self) -> None:
+        """Leave a fit that was asked to stop: subclasses call it between steps of what takes long.
+
+        Raises
+        ------
+        TrainingStoppedError
+        """
+        if self._should_stop():
+            raise TrainingStoppedError("stopped before the classifier was fitted")
+
+    def _training_features(self, samples: Samples) -> NDArray[Any]:
+        """Return the features of every clip, computed into their place, some clips after the other."""
+        features: NDArray[Any] | None = None
+        for positions in _chunks(len(samples)):
+            self.stop_if_asked()
+            part = self.features(_part(samples, positions))
+            if features is None:
+                features = np.empty((len(samples), part.shape[1]), part.dtype)
+            features[positions] = part
+        assert features is not None
+        return features
 
     def predict_proba(
         self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None
@@ -223,6 +247,21 @@ class ClassicalMethod(ABC):
         method.restore_features(_under("learned.", state))
         method.classifier = method.restore_classifier(_under("classifier.", state))
         return method
+
+
+class LinearMethod(ClassicalMethod):
+    """A system whose classifier is weights and intercepts: they are kept, not the training clips' features."""
+
+    def classifier_state(self) -> dict[str, NDArray[Any]]:
+        """Return the weights: far fewer numbers than the training clips' features."""
+        machine = self.classifier
+        return {"coef": machine.coef_, "intercept": machine.intercept_, "classes": machine.classes_}
+
+    def restore_classifier(self, state: Mapping[str, NDArray[Any]]) -> Any:
+        """Return the machine with its weights."""
+        machine = self.estimator(seed=self.seed, classes_present=len(state["classes"]))
+        machine.coef_, machine.intercept_, machine.classes_ = state["coef"], state["intercept"], state["classes"]
+        return machine
 
 
 def of_kind(samples: Samples, kind: Kind, *, who: str, what: str, prefix: str = "") -> tuple[str, ...]:

@@ -13,7 +13,6 @@ the division by the number of descriptors, which the normalisation undoes: a sig
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,15 +64,11 @@ def fit_mixture(descriptors: NDArray[np.float64], components: int, *, seed: int)
         K, at most n.
     seed : int
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     added = _VARIANCE_ADDED * max(float(descriptors.var(axis=0).mean()), 1e-12)
     model = GaussianMixture(components, covariance_type="diag", reg_covar=added, random_state=seed)
-    with warnings.catch_warnings():
-        # A mixture that still moves a little encodes as well.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(descriptors)
+    model.fit(descriptors)
     # A component that lost all descriptors keeps a weight that can be divided by.
     weights = np.maximum(model.weights_, 1e-8)
     return Mixture(weights / weights.sum(), model.means_, model.covariances_)

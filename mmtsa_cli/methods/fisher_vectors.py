@@ -5,24 +5,32 @@ A clip is a bag of local descriptors, windows of its sensors (`sensor_windows`) 
 (`trajectories`); each kind is encoded as an improved Fisher vector (`fisher`), normalised apart, those of a system are
 put side by side, and a linear support vector machine tells one class from the rest.
 
-- `fvs`: windows, whose order in the clip does not count.
+- `fvs`: windows, whose order in the clip does not count; each sensor has a mixture of its own.
 - `tfvs`: the same; a window's time in the clip is one more number of its descriptor, beside the principal components.
 - `fvv`: trajectories; HOG, HOF and MBH right and down have a mixture each, after principal components of half the size.
 - `fvv+fvs`, `mfv`: the video's Fisher vectors with those of windows, without and with time.
+
+Of the publication only the abstract and the start of the introduction could be read. "Temporal trajectory-like features
+from sensor data" and "the Fisher Kernel framework to fuse video and temporal enhanced sensor features" are its words;
+what describes a window, how many components a mixture has and how time is added are ours. The first two, and that each
+sensor has a mixture, were chosen on its dataset by leaving out training sequences one at a time.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
-from mmtsa_cli.methods.classical import ClassicalMethod, of_kind
+from mmtsa_cli.methods.classical import LinearMethod, of_kind
 from mmtsa_cli.methods.fisher_encoder import Descriptors, FisherEncoder, Reduction, sampled
+from mmtsa_cli.methods.linear_svm import LinearSvm
 from mmtsa_cli.methods.sensor_windows import WindowOptions, sensor_windows
 from mmtsa_cli.methods.track_histograms import COLUMNS
 from mmtsa_cli.methods.trajectories import TrackOptions, video_tracks
@@ -43,7 +51,10 @@ class FvsOptions(FisherOptions):
 
     windows: WindowOptions = field(default_factory=WindowOptions)
     variance: float = option(0.95, "share of the windows' variance in their principal components", above=0, high=1)
-    components: int = option(25, "Gaussians of the mixture of windows", low=1)
+    components: int = option(8, "Gaussians of a mixture of windows", low=1)
+    mixtures: Literal["sensor", "all"] = option(
+        "sensor", "sensor: a mixture of windows each, Fisher vectors side by side; all: one of all channels together"
+    )
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,23 @@ class Part:
     reduction: Reduction
 
 
-class FisherMethod(ClassicalMethod):
+@dataclass(frozen=True)
+class Bag:
+    """Where local descriptors come from, and what they are encoded by.
+
+    Attributes
+    ----------
+    descriptors : callable
+        Those of a clip by its position.
+    parts : mapping of str to Part
+        By name, in the order of the features.
+    """
+
+    descriptors: Descriptors
+    parts: Mapping[str, Part]
+
+
+class FisherMethod(LinearMethod):
     """A system of Fisher vectors; subclasses say of which descriptors.
 
     Attributes
@@ -108,53 +135,77 @@ class FisherMethod(ClassicalMethod):
 
     def fit_features(self, samples: Samples, *, seed: int) -> None:
         """Learn principal components and mixtures from descriptors of the clips, drawn by the seed."""
-        for kind in self.kinds:
-            drawn = sampled(self.descriptors(kind, samples), len(samples), limit=self.options.sampled, seed=seed)
-            for name, part in self.parts(kind).items():
-                self._encoders[name] = FisherEncoder.fit(
-                    drawn[:, part.columns], part.components, reduction=part.reduction, seed=seed
-                )
+        from joblib import Parallel, delayed
+        from sklearn.exceptions import ConvergenceWarning
 
-    def features(self, samples: Samples) -> NDArray[np.float64]:
+        def learned(drawn: NDArray[np.float32], part: Part) -> FisherEncoder:
+            self.stop_if_asked()
+            return FisherEncoder.fit(drawn[:, part.columns], part.components, reduction=part.reduction, seed=seed)
+
+        names, tasks = [], []
+        for bag in self.bags(samples):
+            self.stop_if_asked()
+            drawn = sampled(bag.descriptors, len(samples), limit=self.options.sampled, seed=seed)
+            names += list(bag.parts)
+            tasks += [delayed(learned)(drawn, part) for part in bag.parts.values()]
+        # One mixture does not fill the cores: most of it is sums over arrays, which let other threads run.
+        with warnings.catch_warnings():
+            # A mixture that still moves a little encodes as well. (Said here, as it goes for all threads.)
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            encoders = Parallel(n_jobs=min(os.cpu_count() or 1, len(tasks)), backend="threading")(tasks)
+        self._encoders = dict(zip(names, encoders, strict=True))
+
+    def features(self, samples: Samples) -> NDArray[np.float32]:
         """Return the Fisher vectors of every clip side by side, each of length 1, or 0 without a descriptor."""
-        kinds = [(self.descriptors(kind, samples), self.parts(kind)) for kind in self.kinds]
+        bags = self.bags(samples)
         width = sum(encoder.length for encoder in self._encoders.values())
-        features = np.empty((len(samples), width))
+        features = np.empty((len(samples), width), np.float32)
         for position, row in enumerate(features):
             vectors = []
-            for descriptors, parts in kinds:
-                rows = descriptors(position)
-                vectors += [self._encoders[name].encode(rows[:, part.columns]) for name, part in parts.items()]
+            for bag in bags:
+                rows = bag.descriptors(position)
+                vectors += [self._encoders[name].encode(rows[:, part.columns]) for name, part in bag.parts.items()]
             row[:] = np.concatenate(vectors)
         return features
 
-    def descriptors(self, kind: str, samples: Samples) -> Descriptors:
-        """Return what gives the descriptors of a clip of `samples` by its position."""
-        store, clips = samples.store, samples.clips
-        if kind == "tracks":
-            (video,) = (name for name in self.modalities if samples.kind(name) == "video")
-            tracks = video_tracks(store, video, self.options.trajectories)
-            return lambda position: tracks.rows(clips[position])
-        sensors = [name for name in self.modalities if samples.kind(name) == "sensor"]
-        return lambda position: sensor_windows(store, sensors, clips[position], self.options.windows)
+    def bags(self, samples: Samples) -> list[Bag]:
+        """Return the local descriptors of `samples` in the order of `kinds`; windows of the sensors one by one."""
+        bags = []
+        sensors = tuple(name for name in self.modalities if samples.kind(name) == "sensor")
+        for kind in self.kinds:
+            if kind == "tracks":
+                bags.append(self._track_bag(samples))
+            elif self.options.mixtures == "all":
+                bags.append(self._window_bag(samples, "windows", sensors, timed=kind == "timed windows"))
+            else:
+                bags += [
+                    self._window_bag(samples, f"windows/{name}", (name,), timed=kind == "timed windows")
+                    for name in sensors
+                ]
+        return bags
 
-    def parts(self, kind: str) -> dict[str, Part]:
-        """Return the mixtures of a kind of descriptors by name; the last column of windows is their time."""
+    def _track_bag(self, samples: Samples) -> Bag:
+        (video,) = (name for name in self.modalities if samples.kind(name) == "video")
+        tracks = video_tracks(samples.store, video, self.options.trajectories)
+        parts = {
+            name: Part(columns, self.options.video_components, Reduction(count=(columns.stop - columns.start) // 2))
+            for name, columns in COLUMNS.items()
+        }
+        return Bag(lambda position: tracks.rows(samples.clips[position]), parts)
+
+    def _window_bag(self, samples: Samples, name: str, sensors: tuple[str, ...], *, timed: bool) -> Bag:
         options = self.options
-        if kind == "tracks":
-            return {
-                name: Part(columns, options.video_components, Reduction(count=(columns.stop - columns.start) // 2))
-                for name, columns in COLUMNS.items()
-            }
-        timed = kind == "timed windows"
         reduction = Reduction(variance=options.variance, standardise=True, appended=int(timed))
-        return {"windows": Part(slice(None) if timed else slice(-1), options.components, reduction)}
+        # The last column of windows is their time.
+        part = Part(slice(None) if timed else slice(-1), options.components, reduction)
+        return Bag(
+            lambda position: sensor_windows(samples.store, sensors, samples.clips[position], options.windows),
+            {name: part},
+        )
 
     def estimator(self, *, seed: int, classes_present: int) -> Any:
         """Return a linear support vector machine, one class against the rest."""
-        from sklearn.svm import LinearSVC
-
-        return LinearSVC(C=self.options.c, dual="auto", random_state=seed, max_iter=10_000)
+        return LinearSvm(self.options.c, before_step=self.stop_if_asked)
 
     def feature_state(self) -> dict[str, NDArray[Any]]:
         """Return the encoders' arrays, named "PART/ARRAY"."""
@@ -166,8 +217,8 @@ class FisherMethod(ClassicalMethod):
 
     def restore_features(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back the encoders."""
-        for part in [name for kind in self.kinds for name in self.parts(kind)]:
-            own = {name.partition("/")[2]: values for name, values in state.items() if name.startswith(f"{part}/")}
+        for part in dict.fromkeys(name.rpartition("/")[0] for name in state):
+            own = {name.rpartition("/")[2]: state[name] for name in state if name.rpartition("/")[0] == part}
             self._encoders[part] = FisherEncoder.restore(own)
 
 

@@ -14,7 +14,6 @@ is the table's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -24,12 +23,10 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.classical import ClassicalMethod, of_kind
-from mmtsa_cli.methods.grid_search import best_settings, some_numbers
+from mmtsa_cli.methods.grid_search import CACHE_MB, best_settings, some_numbers
+from mmtsa_cli.methods.window_statistics import clip_statistics
 from mmtsa_cli.sampling.draw import Samples
-
-BINS = 10
-_PEAKS_NEEDED = 3
-_LOWERED_BY = 0.1
+from mmtsa_cli.sampling.feature_cache import clip_features
 
 
 @dataclass(frozen=True)
@@ -64,73 +61,6 @@ class DecisionTreeOptions(KwapiszOptions):
     pruning: float = option(0.0, "gain of entropy a leaf below which branches are cut; 0: none is", low=0)
 
 
-def window_features(window: NDArray[Any], rate: float, *, peak_height: float = 0.9) -> NDArray[np.float64]:
-    """Return the features of one window, in the order of the module's text.
-
-    Parameters
-    ----------
-    window : (K, C) array
-        Samples of a sensor, at least one.
-    rate : float
-        Samples a second.
-    peak_height : float
-
-    Returns
-    -------
-    (14 C + 1,) float64 array
-        Means, deviations and differences in the sensor's unit, shares, times in ms, mean length: 43 for three axes.
-    """
-    window = np.asarray(window, np.float64)
-    mean = window.mean(axis=0)
-    shares = [bin_shares(axis) for axis in window.T]
-    between = [1000 * time_between_peaks(axis, rate, peak_height=peak_height) for axis in window.T]
-    difference = np.abs(window - mean).mean(axis=0)
-    length = np.sqrt((window**2).sum(axis=1)).mean()
-    return np.concatenate([mean, window.std(axis=0), difference, *shares, between, [length]])
-
-
-def bin_shares(axis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return which share of the values lies in each of 10 equal bins from the lowest to the highest, (10,).
-
-    The highest belongs to the last bin; where all are equal, all are in the first.
-    """
-    low, high = axis.min(), axis.max()
-    if high == low:
-        return np.eye(BINS)[0]
-    bins = np.minimum((BINS * (axis - low) / (high - low)).astype(int), BINS - 1)
-    return np.bincount(bins, minlength=BINS) / len(axis)
-
-
-def time_between_peaks(axis: NDArray[np.float64], rate: float, *, peak_height: float = 0.9) -> float:
-    """Return the mean time between successive high peaks in seconds; 0 where there are fewer than three peaks.
-
-    High is a peak that reaches `peak_height` of the highest one's height; while fewer than three do, the bar is lowered
-    by a tenth of that height. Heights are over the lowest value, so that an offset (gravity) changes nothing.
-    """
-    from scipy.signal import find_peaks
-
-    places = find_peaks(axis)[0]
-    if len(places) < _PEAKS_NEEDED:
-        return 0.0
-    heights = axis[places] - axis.min()
-    heights = heights / heights.max()
-    bar = peak_height
-    while (heights >= bar).sum() < _PEAKS_NEEDED:
-        bar -= _LOWERED_BY
-    return float(np.diff(places[heights >= bar]).mean()) / rate
-
-
-def series_features(
-    series: NDArray[Any], rate: float, *, window_s: float | None, peak_height: float = 0.9
-) -> NDArray[np.float64]:
-    """Return the features of a clip's series, (n, C), averaged over the windows that cover it."""
-    samples = len(series) if window_s is None else min(len(series), max(1, round(window_s * rate)))
-    count = math.ceil(len(series) / samples)
-    starts = np.rint(np.linspace(0, len(series) - samples, count)).astype(int)
-    windows = [window_features(series[s : s + samples], rate, peak_height=peak_height) for s in starts]
-    return np.mean(windows, axis=0)
-
-
 class KwapiszMethod(ClassicalMethod):
     """The features; subclasses are the classifiers, `name` is theirs in the registry."""
 
@@ -151,15 +81,13 @@ class KwapiszMethod(ClassicalMethod):
 
     def features(self, samples: Samples) -> NDArray[np.float64]:
         """Return the features of every clip, those of the sensors side by side: (n, 43 for each of three axes)."""
-        return np.stack([self._clip_features(samples, clip) for clip in samples.clips])
-
-    def _clip_features(self, samples: Samples, clip: int) -> NDArray[np.float64]:
-        store, parts = samples.store, []
-        for name in self.modalities:
-            rate = store.header.modalities[name].rate
-            wanted = {"window_s": self.options.window_s, "peak_height": self.options.peak_height}
-            parts.append(series_features(store.series(name, clip), rate, **wanted))
-        return np.concatenate(parts)
+        about = {"version": 1, "window_s": self.options.window_s, "peak_height": self.options.peak_height}
+        sensors = [
+            clip_features(samples.store, "statistics", clip_statistics, {**about, "modality": name})
+            for name in self.modalities
+        ]
+        rows = [np.concatenate([sensor.rows(clip)[0] for sensor in sensors]) for clip in samples.clips]
+        return np.stack(rows).astype(np.float64)
 
 
 class Svm(KwapiszMethod):
@@ -181,6 +109,7 @@ class Svm(KwapiszMethod):
             subjects=subjects,
             folds=self.options.folds,
             seed=seed,
+            before_trial=self.stop_if_asked,
         )
 
     def estimator(self, *, seed: int, classes_present: int) -> Any:
@@ -189,7 +118,7 @@ class Svm(KwapiszMethod):
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
-        return make_pipeline(StandardScaler(), SVC()).set_params(**self.settings)
+        return make_pipeline(StandardScaler(), SVC(cache_size=CACHE_MB)).set_params(**self.settings)
 
 
 class DecisionTree(KwapiszMethod):

@@ -7,11 +7,14 @@ becomes three, whose products come close to the kernel. So the weights are all t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmtsa_cli.methods.grid_search import CACHE_MB
 
 _COLUMNS_AT_ONCE = 256
 _ROWS_AT_ONCE = 1024
@@ -45,7 +48,10 @@ class MappedSvm:
 
     def fit(self, features: NDArray[Any], labels: NDArray[Any]) -> MappedSvm:
         """Fit to features, (n, D), and labels, (n,)."""
-        machines = one_against_rest(self.C).fit(gram(features, self.kernel), labels)
+        from joblib import parallel_config
+
+        with parallel_config(backend="threading"):
+            machines = one_against_rest(self.C, jobs=os.cpu_count()).fit(gram(features, self.kernel), labels)
         alphas = np.zeros((len(features), len(machines.estimators_)))
         for alpha, machine in zip(alphas.T, machines.estimators_, strict=True):
             alpha[machine.support_] = machine.dual_coef_[0]
@@ -74,17 +80,24 @@ def gram(features: NDArray[Any], kernel: str) -> NDArray[np.float64]:
     matrix = np.zeros((len(features), len(features)))
     for _, mapped in _mapped(features, kernel, np.float32):
         flat = mapped.reshape(len(features), -1)
-        for start in range(0, len(flat), _ROWS_AT_ONCE):
-            matrix[start : start + _ROWS_AT_ONCE] += flat[start : start + _ROWS_AT_ONCE] @ flat.T
+        for rows in _rows(len(flat)):
+            matrix[rows, rows.start :] += flat[rows] @ flat[rows.start :].T
+    for rows in _rows(len(matrix)):
+        matrix[rows.stop :, rows] = matrix[rows, rows.stop :].T
     return matrix
 
 
-def one_against_rest(C: float) -> Any:
-    """Return the machines that take a kernel matrix."""
+def _rows(count: int) -> Iterator[slice]:
+    for start in range(0, count, _ROWS_AT_ONCE):
+        yield slice(start, min(start + _ROWS_AT_ONCE, count))
+
+
+def one_against_rest(C: float, *, jobs: int | None = None) -> Any:
+    """Return the machines that take a kernel matrix; `jobs` of them are fitted at once, in joblib's backend."""
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.svm import SVC
 
-    return OneVsRestClassifier(SVC(kernel="precomputed", C=C))
+    return OneVsRestClassifier(SVC(kernel="precomputed", C=C, cache_size=CACHE_MB), n_jobs=jobs)
 
 
 def _mapped(features: NDArray[Any], kernel: str, dtype: type) -> Iterator[tuple[slice, NDArray[Any]]]:

@@ -4,15 +4,19 @@ Dalal and Triggs: Histograms of oriented gradients for human detection. CVPR 200
 centred differences, 9 unsigned orientations with each vote shared by the two nearest, blocks of 2 x 2 cells that
 overlap by one cell, each of length 1, cut off at 0.2 and of length 1 again. A pixel votes in its own cell only.
 
-Written out here because OpenCV has no such descriptor since version 5.
+Written out here because OpenCV has no such descriptor since version 5. Without torch, as many processes import it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmtsa_cli.errors import ArtifactError
+from mmtsa_cli.sampling.store import Store
 
 ORIENTATIONS = 9
 BLOCK = 2
@@ -24,6 +28,21 @@ _FLAT, _FLAT_AGAIN = 4.0, 0.1
 def descriptor_size(grid: int) -> int:
     """Return the numbers of a frame of `grid` x `grid` cells: (grid - 1)^2 blocks of 4 cells of 9 orientations."""
     return (grid - BLOCK + 1) ** 2 * BLOCK**2 * ORIENTATIONS
+
+
+def clip_gradients(store: Store, clip: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return the gradients of every candidate frame of a clip, (n, D): what `clip_features` computes."""
+    import cv2
+
+    name, grid, cell = parameters["modality"], parameters["grid"], parameters["cell"]
+    records = store.frames(name, clip)
+    rows = np.zeros((len(records), descriptor_size(grid)), np.float32)
+    for row, record in zip(rows, records, strict=True):
+        frame: Any = cv2.imdecode(store.jpeg(name, record), cv2.IMREAD_GRAYSCALE)
+        if frame is None:
+            raise ArtifactError("a frame cannot be decoded", where=str(store.directory), remedy="sample anew")
+        row[:] = oriented_gradients(frame, grid=grid, cell=cell)
+    return rows
 
 
 def oriented_gradients(frame: NDArray[Any], *, grid: int, cell: int) -> NDArray[np.float32]:

@@ -1,8 +1,9 @@
-"""Short windows over all sensors' channels: the local descriptors of a clip's sensors.
+"""Short windows over sensors' channels: the local descriptors of a clip's sensors.
 
-Song et al. (2016) make windows of all sensors "trajectory-like". A trajectory of a video is described by its steps, not
-by where it lies (Wang et al. 2013), so a window is by the differences of neighbouring samples: posture and the way in
-which a sensor is worn, which differ between people, are left out.
+Song et al. (2016) call their features of sensors "trajectory-like". A trajectory of a video is described by its steps,
+not by where it lies (Wang et al. 2013); of a sensor the values count as well, since they hold posture. So a window
+is its samples as they are, or, by an option, the differences of neighbouring ones, which leave out posture and the way
+in which a sensor is worn, or both.
 
 Sensors sample at rates of their own, so each is first brought to one common rate: averaged over the samples that a
 common one stands for, where it is the faster one, then read by linear interpolation at the common times, which count
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,18 +23,24 @@ from numpy.typing import NDArray
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.sampling.store import ANGLE_UNITS, Store
 
+QUATERNION_UNIT = "quaternion"
+"""The unit by which a sensor's four channels are known as a rotation."""
+
 
 @dataclass(frozen=True)
 class WindowOptions:
     """Which windows of the sensors are local descriptors.
 
-    The publication's sensors sample at 10 Hz; what it says of windows could not be read.
+    The publication's sensors sample at 10 Hz; what it says of windows could not be read. Values instead of steps were
+    chosen on its dataset (see `fisher_vectors`).
     """
 
     rate: float = option(10.0, "common rate of all sensors in Hz", above=0)
     length: float = option(1.0, "length of a window in seconds", above=0)
     hop: float = option(0.1, "time from one window to the next in seconds", above=0)
-    values: bool = option(False, "the samples themselves stand beside the differences of neighbouring ones")
+    described_by: Literal["values", "steps", "both"] = option(
+        "values", "values: the samples; steps: differences of neighbouring ones; both: steps, then samples"
+    )
 
 
 def sensor_windows(store: Store, sensors: Sequence[str], clip: int, options: WindowOptions) -> NDArray[np.float32]:
@@ -49,9 +57,9 @@ def sensor_windows(store: Store, sensors: Sequence[str], clip: int, options: Win
     Returns
     -------
     (n, d + 1) float32 array
-        Differences of neighbouring samples of all channels, then the samples if asked for; last the time of the
-        window's middle, as a part of the clip. n is at least 1: a clip that is shorter than a window is held at its
-        last sample.
+        Differences of neighbouring samples of all channels, the samples, or one after the other, as
+        `options.described_by` says; last the time of the window's middle, as a part of the clip. n is at least 1: a
+        clip that is shorter than a window is held at its last sample.
     """
     length = max(2, round(options.length * options.rate))
     hop = max(1, round(options.hop * options.rate))
@@ -59,8 +67,10 @@ def sensor_windows(store: Store, sensors: Sequence[str], clip: int, options: Win
     if len(channels) < length:
         channels = np.pad(channels, ((0, length - len(channels)), (0, 0)), mode="edge")
     windows = sliding_window_view(channels, length, axis=0)[::hop].transpose(0, 2, 1)
-    parts = [np.diff(windows, axis=1).reshape(len(windows), -1)]
-    if options.values:
+    parts = []
+    if options.described_by != "values":
+        parts.append(np.diff(windows, axis=1).reshape(len(windows), -1))
+    if options.described_by != "steps":
         parts.append(windows.reshape(len(windows), -1))
     middles = (np.arange(len(windows)) * hop + length / 2) / len(channels)
     return np.concatenate([*parts, middles[:, None]], axis=1).astype(np.float32)
@@ -69,7 +79,8 @@ def sensor_windows(store: Store, sensors: Sequence[str], clip: int, options: Win
 def common_channels(store: Store, sensors: Sequence[str], clip: int, rate: float) -> NDArray[np.float64]:
     """Return all sensors' channels at one rate, (n, C) for n = duration x rate.
 
-    Axes of sensors with an angle's unit become cosine and sine: 359 and 1 degree have no mean of 180.
+    Axes of sensors with an angle's unit become cosine and sine: 359 and 1 degree have no mean of 180. Unit quaternions
+    keep to one of their two signs along the clip (`without_sign_jumps`).
     """
     count = max(1, int(store.duration_s(clip) * rate))
     parts = []
@@ -79,8 +90,22 @@ def common_channels(store: Store, sensors: Sequence[str], clip: int, rate: float
         if (stored.unit or "") in ANGLE_UNITS:
             angles = rows if stored.unit == "rad" else np.deg2rad(rows)
             rows = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
+        elif stored.unit == QUATERNION_UNIT:
+            rows = without_sign_jumps(rows)
         parts.append(resampled(rows, stored.rate, wanted=rate, count=count))
     return np.concatenate(parts, axis=1)
+
+
+def without_sign_jumps(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a series of unit quaternions, (n, 4), in which each has the sign that is nearer to the one before.
+
+    q and -q are one rotation. A telephone gives the one whose scalar is not negative, so a wearer who turns through
+    half a turn from the reference makes all four numbers change sign at once: a step of length 2, and in the mean with
+    its neighbours a quaternion near 0, though the head hardly moved. The first keeps its sign.
+    """
+    turned = (quaternions[1:] * quaternions[:-1]).sum(axis=1) < 0
+    signs = np.cumprod(np.concatenate([[1.0], np.where(turned, -1.0, 1.0)]))
+    return quaternions * signs[:, None]
 
 
 def resampled(rows: NDArray[np.float64], rate: float, *, wanted: float, count: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ and which form of the kernel it takes is not stated.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -21,16 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
-from mmtsa_cli.errors import ArtifactError
-from mmtsa_cli.methods.classical import ClassicalMethod, of_kind
+from mmtsa_cli.methods.classical import LinearMethod, of_kind
 from mmtsa_cli.methods.grid_search import best_settings, some_numbers
 from mmtsa_cli.methods.mapped_svm import MappedSvm, gram, one_against_rest
-from mmtsa_cli.methods.oriented_gradients import descriptor_size, oriented_gradients
+from mmtsa_cli.methods.oriented_gradients import clip_gradients, descriptor_size
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.feature_cache import clip_features
-from mmtsa_cli.sampling.store import Store
-
-_BYTES_OF_TRIALS = 4e9
 
 
 @dataclass(frozen=True)
@@ -43,21 +39,6 @@ class SvmHogOptions:
     kernel: Literal["chi2", "linear"] = option("chi2", "kernel of the support vector machine")
     C: tuple[float, ...] = option((1.0, 10.0, 100.0, 1000.0), "penalties to choose from", above=0, check=some_numbers)
     folds: int = option(5, "folds of the training clips to choose on, by subject where there are 3", low=2)
-
-
-def clip_gradients(store: Store, clip: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Return the gradients of every candidate frame of a clip, (n, D): what `clip_features` computes."""
-    import cv2
-
-    name, grid, cell = parameters["modality"], parameters["grid"], parameters["cell"]
-    records = store.frames(name, clip)
-    rows = np.zeros((len(records), descriptor_size(grid)), np.float32)
-    for row, record in zip(rows, records, strict=True):
-        frame: Any = cv2.imdecode(store.jpeg(name, record), cv2.IMREAD_GRAYSCALE)
-        if frame is None:
-            raise ArtifactError("a frame cannot be decoded", where=str(store.directory), remedy="sample anew")
-        row[:] = oriented_gradients(frame, grid=grid, cell=cell)
-    return rows
 
 
 def pooled(rows: NDArray[np.float32], times: NDArray[Any], duration_s: float, parts: int) -> NDArray[np.float64]:
@@ -88,7 +69,7 @@ def pooled(rows: NDArray[np.float32], times: NDArray[Any], duration_s: float, pa
     return np.concatenate(result)
 
 
-class SvmHog(ClassicalMethod):
+class SvmHog(LinearMethod):
     """The pooled gradients at length 1 in the kernel's sense, then the machine."""
 
     options_class: ClassVar[type] = SvmHogOptions
@@ -127,31 +108,23 @@ class SvmHog(ClassicalMethod):
         """Return the penalty of the grid that does best on people, or clips, that are left out."""
         if len(self.options.C) == 1:
             return {"C": self.options.C[0]}
-        matrix = gram(features, self.options.kernel)
-        jobs = int(max(1, min(os.cpu_count() or 1, _BYTES_OF_TRIALS // matrix.nbytes)))
-        chosen = best_settings(
-            one_against_rest(self.options.C[0]),
-            {"estimator__C": self.options.C},
-            matrix,
-            labels,
-            subjects=subjects,
-            folds=self.options.folds,
-            seed=seed,
-            jobs=jobs,
-        )
+        from joblib import parallel_config
+
+        # One trial after the other: it is its classes, more than there are penalties, that the cores share.
+        with parallel_config(backend="threading"):
+            chosen = best_settings(
+                one_against_rest(self.options.C[0], jobs=os.cpu_count()),
+                {"estimator__C": self.options.C},
+                gram(features, self.options.kernel),
+                labels,
+                subjects=subjects,
+                folds=self.options.folds,
+                seed=seed,
+                jobs=1,
+                before_trial=self.stop_if_asked,
+            )
         return {"C": chosen["estimator__C"]}
 
     def estimator(self, *, seed: int, classes_present: int) -> MappedSvm:
         """Return the machine, with what was chosen."""
         return MappedSvm(self.options.kernel, **self.settings)
-
-    def classifier_state(self) -> dict[str, NDArray[Any]]:
-        """Return the weights: far fewer numbers than the training clips' features."""
-        machine = self.classifier
-        return {"coef": machine.coef_, "intercept": machine.intercept_, "classes": machine.classes_}
-
-    def restore_classifier(self, state: Mapping[str, NDArray[Any]]) -> MappedSvm:
-        """Return the machine with its weights."""
-        machine = self.estimator(seed=self.seed, classes_present=len(state["classes"]))
-        machine.coef_, machine.intercept_, machine.classes_ = state["coef"], state["intercept"], state["classes"]
-        return machine

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.cache import cache_directory
+from mmtsa_cli.artifacts.directory import claim, discard_stale, release
 from mmtsa_cli.artifacts.manifest import fingerprint
+from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.store import RowsWriter, Store
 
 Compute = Callable[[Store, int, Mapping[str, Any]], NDArray[np.float32]]
@@ -28,18 +30,28 @@ Compute = Callable[[Store, int, Mapping[str, Any]], NDArray[np.float32]]
 
 
 class Features:
-    """The rows of every clip of a store, in one file that is mapped into memory."""
+    """The rows of every clip of a store, in one file of which those of a clip are mapped into memory when asked for."""
 
     def __init__(self, directory: Path) -> None:
         self._bounds = np.load(directory / "bounds.npy", allow_pickle=False)
-        self._rows = np.load(directory / "rows.npy", mmap_mode="r", allow_pickle=False)
+        self._file = directory / "rows.npy"
+        whole = np.load(self._file, mmap_mode="r", allow_pickle=False)
+        self._width, self._begin = whole.shape[1], whole.offset
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
 
     def rows(self, clip: int) -> NDArray[np.float32]:
-        """Return the rows of a clip, (n, D): a view."""
-        return self._rows[self._bounds[clip] : self._bounds[clip + 1]]
+        """Return the rows of a clip, (n, D): a view.
+
+        A map of its own, which goes with the view: pages of one map for all clips would count as this process's memory
+        until it ends.
+        """
+        first, after = int(self._bounds[clip]), int(self._bounds[clip + 1])
+        if first == after:
+            return np.empty((0, self._width), np.float32)
+        place, shape = self._begin + first * self._width * 4, (after - first, self._width)
+        return np.memmap(self._file, np.float32, "r", offset=place, shape=shape)
 
 
 class FeaturesNow(Features):
@@ -117,9 +129,14 @@ def _compute_all(store: Store, compute: Compute, parameters: Mapping[str, Any]) 
 
 def _write(place: Path, rows: Iterator[NDArray[np.float32]], started: float) -> None:
     """Write all or nothing: beside the name, then renamed; who comes second finds it there."""
+    for other in place.parent.glob(f"{place.name}.*"):
+        # Of a process that was killed; that of a living one stays.
+        with suppress(ArtifactError):
+            discard_stale(other)
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     partial.mkdir(parents=True)
     try:
+        claim(partial)
         bounds = [0]
         with RowsWriter(partial / "rows.npy", np.dtype(np.float32), shape=(0,)) as packed:
             for part in rows:
@@ -130,5 +147,6 @@ def _write(place: Path, rows: Iterator[NDArray[np.float32]], started: float) -> 
         np.save(partial / "bounds.npy", np.array(bounds))
         if not place.exists():
             partial.rename(place)
+            release(place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -17,6 +18,7 @@ from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.methods import classical
 from mmtsa_cli.methods.classical import ClassicalMethod, fitted_numbers
 from mmtsa_cli.methods.grid_search import best_settings, some_numbers, splits
+from mmtsa_cli.methods.kwapisz import Svm, SvmOptions
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
 from mmtsa_cli.training.loop import Run, TrainingStoppedError
@@ -156,6 +158,39 @@ def test_who_asks_it_to_stop_is_heard_before_the_classifier_is_fitted(store, tmp
     with pytest.raises(TrainingStoppedError, match="stopped before the classifier was fitted"):
         method.fit(train, None, seed=0, run=Run(tmp_path, should_stop=lambda: True))
     assert method.classifier is None
+
+
+def test_a_fit_is_left_between_clips_and_between_the_trials_of_its_grid(store, tmp_path, monkeypatch):
+    train = part(store, "123", ("acc_watch",))
+    monkeypatch.setattr(classical, "_CLIPS_AT_ONCE", 40)
+    asked = []
+
+    def fit(until):
+        method = Svm.for_samples(SvmOptions(C=(1.0, 10.0), gamma=(0.1, 1.0), folds=2), train)
+        asked.clear()
+        method.fit(train, None, seed=0, run=Run(tmp_path, should_stop=lambda: asked.append(1) or len(asked) > until))
+        return method
+
+    # Of 84 clips three parts, then before the choice, before 4 trials on each of 2 folds, and before the last fit.
+    assert fit(13).classifier is not None
+    assert len(asked) == 13
+    for until in (1, 3, 6, 12):
+        with pytest.raises(TrainingStoppedError, match="stopped before the classifier was fitted"):
+            fit(until)
+        assert until < len(asked) <= until + 4
+
+
+def test_the_grid_s_choice_is_that_of_scikit_learn():
+    rng = np.random.default_rng(3)
+    points, labels = rng.normal(size=(80, 4)), np.arange(80) % 3
+    points[np.arange(80), labels] += 1.0
+    grid = {"gamma": (0.01, 0.1, 1.0), "C": (0.1, 1.0, 10.0)}
+    people = [str(i % 5) for i in range(80)]
+    tries = splits(labels, people, folds=5, seed=0)
+    for features, machine in ((points, SVC()), (points @ points.T, SVC(kernel="precomputed"))):
+        own = grid if machine.kernel == "rbf" else {"C": grid["C"]}
+        known = GridSearchCV(machine, own, cv=tries, scoring="accuracy", refit=False).fit(features, labels)
+        assert best_settings(machine, own, features, labels, subjects=people, folds=5, seed=0) == known.best_params_
 
 
 def test_the_cost_is_the_numbers_that_predicting_needs(store, tmp_path):

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.methods.fisher_vectors import FusedOptions, Fvs, FvsOptions, Fvv, FvvFvs, FvvOptions, Mfv, Tfvs
-from mmtsa_cli.methods.sensor_windows import WindowOptions, common_channels, resampled, sensor_windows
+from mmtsa_cli.methods.fisher_vectors import Bag, FusedOptions, Fvs, FvsOptions, Fvv, FvvFvs, FvvOptions, Mfv, Tfvs
+from mmtsa_cli.methods.sensor_windows import (
+    WindowOptions,
+    common_channels,
+    resampled,
+    sensor_windows,
+    without_sign_jumps,
+)
 from mmtsa_cli.methods.trajectories import TrackOptions
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
@@ -71,20 +77,38 @@ def test_angles_turn_without_a_jump(store, monkeypatch):
     assert np.abs(np.diff(channels, axis=0)).max() < np.deg2rad(5) + 1e-5
 
 
+def test_a_quaternion_does_not_jump_to_its_other_sign(store, monkeypatch):
+    half = np.deg2rad(np.arange(170.0, 190.0)) / 2
+    smooth = np.stack([0.6 * np.sin(half), 0.8 * np.sin(half), 0 * half, np.cos(half)], axis=1)
+    given = smooth * np.where(smooth[:, 3:] < 0, -1, 1)
+    assert np.abs(np.diff(given, axis=0)).max() > 1.5
+    np.testing.assert_allclose(without_sign_jumps(given), smooth, atol=1e-12)
+    back = np.concatenate([given, given[::-1]])
+    np.testing.assert_allclose(without_sign_jumps(back), np.concatenate([smooth, smooth[::-1]]), atol=1e-12)
+    np.testing.assert_array_equal(without_sign_jumps(given[:1]), given[:1])
+    stored = replace(store.header.modalities["gyro"], unit="quaternion", rate=10.0)
+    monkeypatch.setitem(store.header.modalities, "gyro", stored)
+    monkeypatch.setattr(Store, "series", lambda self, name, clip: given.astype(np.float32))
+    channels = common_channels(store, ["gyro"], 0, 10.0)
+    np.testing.assert_allclose(channels[:20], smooth, atol=1e-6)
+
+
 def test_windows_are_differences_of_all_sensors_with_their_time(store):
-    options = WindowOptions(rate=10, length=0.5, hop=0.2)
+    options = WindowOptions(rate=10, length=0.5, hop=0.2, described_by="steps")
     found = sensor_windows(store, ["acc_watch", "gyro"], 0, options)
     channels = common_channels(store, ["acc_watch", "gyro"], 0, 10.0)
     assert len(channels) == 39
     assert found.shape == (18, 4 * 6 + 1)
     np.testing.assert_allclose(found[3, :-1], np.diff(channels[6:11], axis=0).ravel(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[:, -1], (np.arange(18) * 2 + 2.5) / 39, rtol=1e-5)
-    both = sensor_windows(store, ["acc_watch", "gyro"], 0, replace(options, values=True))
-    np.testing.assert_allclose(both[3, 24:-1], channels[6:11].ravel(), rtol=1e-5)
+    values = sensor_windows(store, ["acc_watch", "gyro"], 0, replace(options, described_by="values"))
+    np.testing.assert_allclose(values[3, :-1], channels[6:11].ravel(), rtol=1e-5)
+    both = sensor_windows(store, ["acc_watch", "gyro"], 0, replace(options, described_by="both"))
+    np.testing.assert_array_equal(both, np.concatenate([found[:, :-1], values], axis=1))
 
 
 def test_a_clip_shorter_than_a_window_has_one(store):
-    found = sensor_windows(store, ["gyro"], 0, WindowOptions(rate=10, length=6.0))
+    found = sensor_windows(store, ["gyro"], 0, WindowOptions(rate=10, length=6.0, described_by="steps"))
     assert found.shape == (1, 59 * 3 + 1)
     np.testing.assert_array_equal(found[0, 39 * 3 : -1], 0)
 
@@ -93,10 +117,10 @@ def test_order_of_windows_counts_for_tfvs_alone(fitted, store):
     clips = part(store, "4", SENSORS)
     for cls, same in ((Fvs, True), (Tfvs, False)):
         method = fitted[cls]
-        rows = method.descriptors(method.kinds[0], clips)(0)
+        bag = next(bag for bag in method.bags(clips) if "windows/gyro" in bag.parts)
+        rows, columns = bag.descriptors(0), bag.parts["windows/gyro"].columns
         reversed_rows = np.concatenate([rows[::-1, :-1], rows[:, -1:]], axis=1)
-        columns = method.parts(method.kinds[0])["windows"].columns
-        encode = method._encoders["windows"].encode
+        encode = method._encoders["windows/gyro"].encode
         difference = np.linalg.norm(encode(rows[:, columns]) - encode(reversed_rows[:, columns]))
         assert (difference < 1e-9) == same
         assert same or difference > 0.1
@@ -107,7 +131,8 @@ def test_each_kind_is_normalised_apart(fitted, store):
     video, sensors, timed = (fitted[cls].features(clips) for cls in (Fvv, Fvs, Tfvs))
     np.testing.assert_allclose(fitted[FvvFvs].features(clips), np.concatenate([video, sensors], axis=1), atol=1e-12)
     np.testing.assert_allclose(fitted[Mfv].features(clips), np.concatenate([video, timed], axis=1), atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(sensors, axis=1), 1)
+    # Each sensor's is of length 1.
+    np.testing.assert_allclose(np.linalg.norm(sensors, axis=1), np.sqrt(len(SENSORS)))
     # HOG, HOF and MBH right and down: four of length 1.
     np.testing.assert_allclose(np.linalg.norm(video, axis=1), 2)
     components, halves = 4, 16 + 18 + 16 + 16
@@ -116,8 +141,9 @@ def test_each_kind_is_normalised_apart(fitted, store):
 
 def test_a_clip_without_tracks_is_zero(fitted, store, monkeypatch):
     method, clips = fitted[Fvv], part(store, "4", ["rgb"])
-    width = method.descriptors("tracks", clips)(0).shape[1]
-    monkeypatch.setattr(method, "descriptors", lambda kind, samples: lambda position: np.zeros((0, width), np.float32))
+    (bag,) = method.bags(clips)
+    none = np.zeros((0, bag.descriptors(0).shape[1]), np.float32)
+    monkeypatch.setattr(method, "bags", lambda samples: [Bag(lambda position: none, bag.parts)])
     np.testing.assert_array_equal(method.features(clips), 0)
     assert np.isfinite(method.predict_proba(clips)).all()
 
@@ -155,9 +181,25 @@ def test_the_seed_draws_the_descriptors(store, tmp_path):
     for seed in (0, 0, 1):
         method = Fvs.for_samples(options, clips)
         method.fit_features(clips, seed=seed)
-        means.append(method.feature_state()["windows/means"])
+        means.append(method.feature_state()["windows/gyro/means"])
     np.testing.assert_array_equal(means[0], means[1])
     assert not np.allclose(means[0], means[2])
+
+
+def test_one_mixture_of_all_channels(store, tmp_path):
+    clips = part(store, "12", SENSORS)
+    apart, together = (
+        Fvs.for_samples(replace(SYSTEMS[Fvs], mixtures=mixtures, variance=1.0), clips) for mixtures in ("sensor", "all")
+    )
+    for method in (apart, together):
+        method.fit(clips, None, seed=0, run=Run(tmp_path))
+    parts = [{name.rpartition("/")[0] for name in method.feature_state()} for method in (apart, together)]
+    assert parts == [{f"windows/{name}" for name in SENSORS}, {"windows"}]
+    # All keep every direction of their windows of 10 samples, twice for the angles; the mixtures have 5 components.
+    assert apart.features(clips).shape == together.features(clips).shape == (len(clips), 2 * 5 * 10 * (3 * 3 + 6))
+    np.testing.assert_allclose(np.linalg.norm(together.features(clips), axis=1), 1)
+    restored = Fvs.restore(together.options, together.state())
+    np.testing.assert_array_equal(restored.predict_proba(clips), together.predict_proba(clips))
 
 
 def test_what_is_read_and_what_is_missing(store):

@@ -10,8 +10,14 @@ from sklearn.metrics.pairwise import additive_chi2_kernel
 from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.methods import mapped_svm
 from mmtsa_cli.methods.mapped_svm import MappedSvm, gram, one_against_rest
-from mmtsa_cli.methods.oriented_gradients import cell_histograms, descriptor_size, normalised_blocks, oriented_gradients
-from mmtsa_cli.methods.svm_hog import SvmHog, SvmHogOptions, clip_gradients, pooled
+from mmtsa_cli.methods.oriented_gradients import (
+    cell_histograms,
+    clip_gradients,
+    descriptor_size,
+    normalised_blocks,
+    oriented_gradients,
+)
+from mmtsa_cli.methods.svm_hog import SvmHog, SvmHogOptions, pooled
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.loop import Run

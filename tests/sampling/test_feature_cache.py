@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,3 +69,17 @@ def test_a_failure_leaves_nothing(samples: Path, cache: Path) -> None:
     with pytest.raises(OSError, match="no space"):
         clip_features(Store(samples), "broken", broken, {})
     assert list((cache / "features").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_that_of_a_living_one_stays(samples: Path, cache: Path) -> None:
+    clip_features(Store(samples), "counted", counted, {})
+    (place,) = (cache / "features").iterdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid in (dead.pid, os.getppid()):
+        left = place.with_name(f"{place.name}.{pid}")
+        left.mkdir()
+        (left / ".writing").write_text(json.dumps({"pid": pid, "host": socket.gethostname()}))
+    shutil.rmtree(place)
+    clip_features(Store(samples), "counted", counted, {})
+    assert {path.name for path in place.parent.iterdir()} == {place.name, f"{place.name}.{os.getppid()}"}

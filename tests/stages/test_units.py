@@ -161,6 +161,25 @@ def test_what_hears_nothing_is_ended(samples: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "units").exists()
 
 
+def test_features_that_are_interrupted_leave_nothing_and_are_computed_when_run_again(
+    samples: Path, tmp_path: Path, cache: Path
+) -> None:
+    began, kept = tmp_path / "work" / "computing-0" / "began", cache / "features"
+
+    def run(should_stop: Callable[[], bool]):
+        wanted = [unit("toy"), unit("computing")]
+        return run_units(samples, wanted, tmp_path, protocol="cross-subject", should_stop=should_stop, measure=False)
+
+    with pytest.raises(StoppedError):
+        run(began.is_file)
+    assert list(kept.iterdir()) == []
+    assert [path.name for path in (tmp_path / "units").iterdir()] == ["toy-0"]
+    before = (tmp_path / "units" / "toy-0" / "result.json").stat().st_mtime_ns
+    assert [result.status for result in run(lambda: False)] == ["done", "done"]
+    assert (tmp_path / "units" / "toy-0" / "result.json").stat().st_mtime_ns == before
+    assert len(list(kept.iterdir())) == 1
+
+
 def test_bytes_are_those_of_the_frames_and_windows_that_are_drawn(samples: Path) -> None:
     store = Store(samples)
     drawn = Samples(store, range(4), modalities=("rgb", "gyro"), classes=store.labels, options=DrawOptions())

@@ -16,6 +16,7 @@ import numpy as np
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.methods.registry import Entry
+from mmtsa_cli.sampling.feature_cache import clip_features
 from mmtsa_cli.training.loop import TrainingStoppedError
 
 STEPS = 40
@@ -90,6 +91,21 @@ class Stepping(Toy):
         (Path(run.directory).parents[1] / "steps.json").write_text(json.dumps(done))
 
 
+class Computing(Toy):
+    """Computes features of every clip, which takes a while."""
+
+    def fit(self, samples: Any, validation: Any, *, seed: int, run: Any) -> None:
+        clip_features(samples.store, "slow", slow_rows, {"began": str(run.directory / "began")})
+
+
+def slow_rows(store: Any, clip: int, parameters: Mapping[str, Any]) -> Any:
+    """Say at the sixth clip that it began."""
+    time.sleep(0.05)
+    if clip == 5:
+        Path(parameters["began"]).touch()
+    return np.full((1, 1), clip, np.float32)
+
+
 class Deaf(Toy):
     """Works on without steps, and hears of nothing."""
 
@@ -99,9 +115,9 @@ class Deaf(Toy):
         time.sleep(60)
 
 
-TOY, KILLED, BROKEN, STEPPING, DEAF = (
+TOY, KILLED, BROKEN, STEPPING, COMPUTING, DEAF = (
     Entry(cls.__name__.lower(), f"tests.stages.toy_systems:{cls.__name__}", "sensors", "a test", cls.__doc__ or "")
-    for cls in (Toy, Killed, Broken, Stepping, Deaf)
+    for cls in (Toy, Killed, Broken, Stepping, Computing, Deaf)
 )
 ENTRY_POINTS = """\
 [mmtsa.methods]
@@ -109,6 +125,7 @@ toy = tests.stages.toy_systems:TOY
 killed = tests.stages.toy_systems:KILLED
 broken = tests.stages.toy_systems:BROKEN
 stepping = tests.stages.toy_systems:STEPPING
+computing = tests.stages.toy_systems:COMPUTING
 deaf = tests.stages.toy_systems:DEAF
 """
 
