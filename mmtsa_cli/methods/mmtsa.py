@@ -68,7 +68,7 @@ class Mmtsa(NetworkMethod):
             start_from_alone(self, samples, validation, seed=seed, run=run)
         state = super().fit(samples, validation, seed=seed, run=run)
         if len(self.inputs) == 1:
-            keep_alone(self, samples, validation, seed=seed, run=run)
+            keep_alone(self, samples, validation, state, seed=seed, run=run)
         return state
 
 

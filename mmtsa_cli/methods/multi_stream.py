@@ -160,7 +160,7 @@ class MultiStream(ScoreFusion):
         """Train the streams one after the other, and return the course of those that were not trained before.
 
         A stream lies in `run.shared`, or else in `run.directory`, under its name and a hash of all that it follows
-        from, so that both systems train it once. Two processes must not train in one place at the same time.
+        from, so that both systems train it once.
 
         Raises
         ------

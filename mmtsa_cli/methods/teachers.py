@@ -107,8 +107,8 @@ def fit_teachers(
     """Return the trained teachers of some sensors, frozen, in evaluation mode.
 
     A teacher lies in `run.shared`, or else in `teachers` of `run.directory`, under its modality and a hash of all that
-    it follows from. One that is finished there is read; one that was stopped is gone on with. Two processes must not
-    train in one place at the same time.
+    it follows from. One that is finished there is read; one that was stopped is gone on with; one that another process
+    trains is waited for.
 
     Raises
     ------

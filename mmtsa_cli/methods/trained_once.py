@@ -1,15 +1,17 @@
 """Parts of systems that are trained once and kept: teachers, streams, encoders.
 
 What a part follows from (its options, draw, clips, classes, seed) is hashed into the name of the place where it lies:
-two systems that want the same part find it, and one that wants another never does. Two processes must not train in one
-place at the same time.
+two systems that want the same part find it, and one that wants another never does. Of two processes that want the same
+at the same time one trains it and the other waits; what that cost is each one's (`seconds_of_others`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,12 @@ from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.methods.network_method import NetworkMethod
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import BEST, TrainingState, load_tensors
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.loop import Run, TrainingStoppedError
 
 FINISHED = "finished.json"
+_LOCK = ".lock"
+_LOOK_S = 0.5
+_of_others: dict[Path, float] = {}
 
 
 def origin_of(options: Any, samples: Samples, validation: Samples | None, *, seed: int) -> dict[str, Any]:
@@ -70,8 +75,8 @@ def fit_once(
     Parameters
     ----------
     part : NetworkMethod
-        Untrained; it is trained in a directory below `place`, unless it is finished there. One that was stopped is gone
-        on with.
+        Untrained; it is trained in a directory below `place`, unless it is finished there or another process trains it.
+        One that was stopped is gone on with.
     samples, validation : Samples
         With the modalities of the part alone.
 
@@ -90,11 +95,53 @@ def fit_once(
     """
     origin = origin_of(part.options, samples, validation, seed=seed)
     directory = place / name_of(kind, name, origin)
+    directory.mkdir(parents=True, exist_ok=True)
     state = None
-    if not (directory / FINISHED).is_file():
-        directory.mkdir(parents=True, exist_ok=True)
-        state = part.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
-        replace_file(directory / FINISHED, (json.dumps(origin, indent=1, ensure_ascii=False) + "\n").encode())
+    with _held(directory, run.should_stop) as waited:
+        if not (directory / FINISHED).is_file():
+            state = part.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
+            seconds = sum(row["seconds"] for row in state.history)
+            about = {"origin": origin, "seconds": seconds, "for": str(run.directory)}
+            replace_file(directory / FINISHED, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
+    if state is None:
+        about = json.loads((directory / FINISHED).read_text(encoding="utf-8"))
+        # What this very run trained before it was interrupted is in its own time.
+        owed_to_others(directory, 0.0 if about["for"] == str(run.directory) else about["seconds"] - waited)
     weights, scores = load_tensors(directory / BEST)
     part.network.load_state_dict(weights)
     return state, scores
+
+
+def owed_to_others(place: Path, seconds: float) -> None:
+    """Note that this process found a part at `place` that took another one so long."""
+    _of_others[place] = seconds
+
+
+def seconds_of_others() -> float:
+    """Return what training those parts took, in seconds, that this process found trained, less what it waited."""
+    return sum(_of_others.values())
+
+
+@contextmanager
+def _held(directory: Path, should_stop: Callable[[], bool]) -> Iterator[float]:
+    """Keep a place to this process and give the seconds that it waited for another one; a process that died has none.
+
+    Raises
+    ------
+    TrainingStoppedError
+        Asked to stop while it waited.
+    """
+    from filelock import FileLock, Timeout
+
+    started = time.monotonic()
+    lock = FileLock(directory / _LOCK)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_LOOK_S)
+        except Timeout:
+            if should_stop():
+                raise TrainingStoppedError("stopped while another process trained what this one needs") from None
+    try:
+        yield time.monotonic() - started
+    finally:
+        lock.release()

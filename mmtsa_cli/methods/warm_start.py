@@ -15,9 +15,9 @@ from typing import Any
 from torch import Tensor
 
 from mmtsa_cli.methods.network_method import NetworkMethod
-from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of
+from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of, owed_to_others
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
+from mmtsa_cli.training.checkpoint import TrainingState, load_tensors, save_tensors
 from mmtsa_cli.training.loop import Run
 
 
@@ -38,14 +38,20 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
     for name, encoder in zip(method.network.modalities, method.network.encoders.values(), strict=True):
         own, own_validation = narrowed(samples, validation, (name,))
         path = _place(method.options, own, own_validation, seed, run)
-        if not path.is_file():
+        found = path.is_file()
+        if not found:
             _train_alone(method, own, own_validation, path, seed, run)
-        encoder.load_state_dict(load_tensors(path)[0])
+        weights, about = load_tensors(path)
+        if found and run.shared:
+            owed_to_others(path, about["seconds"])
+        encoder.load_state_dict(weights)
 
 
-def keep_alone(method: Any, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> None:
-    """Keep the encoder of a trained network of one modality for those that start from it."""
-    save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), {})
+def keep_alone(
+    method: Any, samples: Samples, validation: Samples | None, state: TrainingState, *, seed: int, run: Run
+) -> None:
+    """Keep the encoder of a trained network of one modality, and its training's time, for those that start from it."""
+    save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), _spent(state))
 
 
 def _train_alone(method: Any, samples: Samples, validation: Samples | None, path: Path, seed: int, run: Run) -> None:
@@ -53,9 +59,13 @@ def _train_alone(method: Any, samples: Samples, validation: Samples | None, path
     directory = run.directory / path.stem
     directory.mkdir(parents=True, exist_ok=True)
     alone = type(method).for_samples(method.options, samples, seed=seed)
-    NetworkMethod.fit(alone, samples, validation, seed=seed, run=replace(run, directory=directory))
-    save_tensors(path, _encoder_weights(alone), {})
+    state = NetworkMethod.fit(alone, samples, validation, seed=seed, run=replace(run, directory=directory))
+    save_tensors(path, _encoder_weights(alone), _spent(state))
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _spent(state: TrainingState) -> dict[str, float]:
+    return {"seconds": sum(row["seconds"] for row in state.history)}
 
 
 def _encoder_weights(method: Any) -> dict[str, Tensor]:

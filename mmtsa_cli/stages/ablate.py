@@ -29,7 +29,7 @@ from mmtsa_cli.stages.ablation_table import DIFFERENCES, TABLE, write_ablation
 from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.recipe import Recipe
 from mmtsa_cli.stages.stopping import stop_on_signals
-from mmtsa_cli.stages.units import Unit, run_units
+from mmtsa_cli.stages.units import PARTS, Unit, run_units
 
 Progress = Callable[[int, int], None]
 
@@ -116,6 +116,7 @@ def run(
         results = iter(done)
         by_point = [[next(results) for _ in row] for row in units]
         facts = write_ablation(directory, store, points, axes, by_point, folds, first)
+        shutil.rmtree(directory / PARTS, ignore_errors=True)
         finish(directory, output, replace(manifest, results=facts))
     return AblateResult(output, True, _text(output), facts)
 

@@ -163,7 +163,7 @@ def notes_of(rows: Sequence[Mapping[str, Any]], *, protocol: str, folds: int, da
         f"{done[0]['clips']} test clips of {whose}. Seeds: {seeds}{mean}. "
         f"95 % intervals: bootstrap over {done[0]['interval_over']}.",
         "GMAC: multiply-accumulates of convolutions, matrix products and attention for one clip, counted. Training: "
-        "seconds a fold and seed, with teachers and with features, those too that another system left in the cache. "
+        "seconds a fold and seed, with teachers and with features, those too that another system had made. "
         "Latency: probabilities of one clip, drawing and features included, warmed up; median and 95th percentile, "
         f"on {devices}. Memory: largest resident memory of the process that trains and tests. Read: bytes of the "
         "sample store for one clip. Threads: of the arithmetic, in training and in latency.",

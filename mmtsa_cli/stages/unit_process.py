@@ -91,6 +91,8 @@ def _failed(work: Path, text: str) -> int:
 def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
     import torch
 
+    from mmtsa_cli.methods.trained_once import seconds_of_others
+
     torch.set_num_threads(job["threads"])
     unit = Unit(**{**job["unit"], "modalities": tuple(job["unit"]["modalities"])})
     store = Store(Path(job["samples"]))
@@ -99,7 +101,7 @@ def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
     own = {key: value for key, value in unit.settings.items() if key not in ("sampling", "validation")}
     options = to_options(system.options_class, Source(unit.name, own, {}))  # type: ignore[attr-defined]
     method = system.for_samples(options, train, seed=unit.seed)  # type: ignore[attr-defined]
-    with _Clock(work, stop) as clock:
+    with _Clock(work, stop, shared=Path(job["shared"])) as clock:
         state = method.fit(train, validation, seed=unit.seed, run=clock.run())
     probabilities = method.predict_proba(test, seed=unit.seed)
     if not np.isfinite(probabilities).all():
@@ -107,8 +109,8 @@ def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
     measured = {
         "train_clips": len(train),
         "test_clips": len(test),
-        # A system pays for its features, whoever computed them.
-        "seconds": clock.seconds + seconds_saved(),
+        # A system pays for its features and teachers, whoever computed and trained them.
+        "seconds": clock.seconds + seconds_saved() + seconds_of_others(),
         "epochs": getattr(state, "epoch", None),
         **(measure(method, options, test) if job["measure"] else {}),
         "threads": torch.get_num_threads(),
@@ -141,8 +143,8 @@ def _parts(unit: Unit, store: Store, fold: Fold) -> tuple[Samples, Samples | Non
 class _Clock:
     """The time of a fit, that of runs before which were interrupted included."""
 
-    def __init__(self, work: Path, stop: _Stop) -> None:
-        self._work, self._stop = work, stop
+    def __init__(self, work: Path, stop: _Stop, *, shared: Path) -> None:
+        self._work, self._stop, self._shared = work, stop, shared
         file = work / SPENT
         self._before = float(json.loads(file.read_text())) if file.is_file() else 0.0
         self._started = self._noted = time.monotonic()
@@ -156,10 +158,10 @@ class _Clock:
         self._note()
 
     def run(self) -> Any:
-        """Return what a training is told: it shares no teacher with others, so that its time is all that it takes."""
+        """Return what a training is told."""
         from mmtsa_cli.training.loop import Run
 
-        return Run(self._work, self._report, self._stop.answer)
+        return Run(self._work, self._report, self._stop.answer, self._shared)
 
     def _report(self, state: Any, step: int, steps: int) -> None:
         self._stop.stepping = True

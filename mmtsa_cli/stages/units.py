@@ -2,6 +2,7 @@
 
 So peak memory and threads are the unit's own, a crash is one row's, and an interrupted table goes on where it was: what
 is finished stands in `units/NAME/`, whole or not at all, and a training under way in `work/NAME/`, with its checkpoint.
+What several systems need (teachers, streams) is trained once, in `parts/`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mmtsa_cli.stages.processes import cores, run_processes, start_module
 
 Progress = Callable[[int, int], None]
 Listener = Callable[["UnitResult"], None]
-UNITS, WORK = "units", "work"
+UNITS, WORK, PARTS = "units", "work", "parts"
 RESULT, PREDICTIONS = "result.json", "predictions.npz"
 JOB, LOG, FAULT = "job.json", "log.txt", "fault.json"
 
@@ -91,7 +92,7 @@ class UnitResult:
     classes : tuple of str
     train_clips, test_clips : int
     seconds : float
-        Of fitting, that before interruptions included, and what features had taken that were found in the cache.
+        Of fitting, that before interruptions included, and what features and teachers had taken that were found there.
     epochs : int or None
         Done; None where the system has none.
     parameters, macs : int
@@ -220,6 +221,7 @@ class _Task:
             "samples": str(samples.absolute()),
             "fold": asdict(fold),
             "final": str(self.final),
+            "shared": str(directory / PARTS),
             "threads": threads,
             "measure": measure,
         }

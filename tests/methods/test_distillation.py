@@ -1,17 +1,20 @@
 """Distillation from one sensor: the loss, the teachers, that they are frozen and trained once."""
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.methods import distillation
+from mmtsa_cli.methods import distillation, trained_once
 from mmtsa_cli.methods.distillation import DistillationOptions, Smd, distillation_loss
 from mmtsa_cli.methods.mmad import MultiTeachers, MultiTeachersOptions
 from mmtsa_cli.methods.teachers import SensorTeacher, SeriesEncoder, fit_teachers, knowledge_of
+from mmtsa_cli.methods.trained_once import seconds_of_others
 from mmtsa_cli.training.loop import Run, TrainingStoppedError
 from tests.methods.small_clips import clips_of, forbid, small
 
@@ -166,7 +169,41 @@ def test_a_teacher_is_trained_once_for_all_systems_of_the_same_clips_and_seed(sa
         assert torch.equal(value, mean.parts[next(iter(student.teachers))].network.state_dict()[name])
     assert not (tmp_path / "smd" / "teachers").exists()
     kept = json.loads(next((tmp_path / "shared").glob("teacher-gyro-*/finished.json")).read_text())
-    assert kept["clips"] == train.column("id")
+    assert kept["origin"]["clips"] == train.column("id")
+
+
+def test_a_system_pays_for_teachers_that_another_trained_and_not_for_its_own(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained_once, "_of_others", {})
+    train, options = clips_of(samples, subjects=("1", "2")), small(DistillationOptions, epochs=1)
+    run = Run(tmp_path / "first", shared=tmp_path / "shared")
+    fit_teachers(["gyro"], options, train, None, seed=0, run=run)
+    assert seconds_of_others() == 0
+    # The same run, after an interruption: the teacher's time is in its own.
+    fit_teachers(["gyro"], options, train, None, seed=0, run=run)
+    assert seconds_of_others() == 0
+    (place,) = (tmp_path / "shared").iterdir()
+    fit_teachers(["gyro"], options, train, None, seed=0, run=replace(run, directory=tmp_path / "second"))
+    assert seconds_of_others() == pytest.approx(json.loads((place / "finished.json").read_text())["seconds"], abs=0.2)
+    assert seconds_of_others() > 0
+
+
+def test_a_teacher_that_another_process_trains_is_waited_for(samples, tmp_path, trainings):
+    train, options = clips_of(samples, subjects=("1", "2")), small(DistillationOptions, epochs=1)
+    fit_teachers(["gyro"], options, train, None, seed=0, run=Run(tmp_path / "first", shared=tmp_path / "shared"))
+    (place,) = (tmp_path / "shared").iterdir()
+    (place / "finished.json").rename(tmp_path / "kept.json")
+    run = Run(tmp_path / "second", shared=tmp_path / "shared")
+    lock = FileLock(place / ".lock")
+    lock.acquire()
+    with pytest.raises(TrainingStoppedError, match="while another process trained what this one needs"):
+        fit_teachers(["gyro"], options, train, None, seed=0, run=replace(run, should_stop=lambda: True))
+    waiting = threading.Thread(target=lambda: fit_teachers(["gyro"], options, train, None, seed=0, run=run))
+    waiting.start()
+    (tmp_path / "kept.json").rename(place / "finished.json")
+    assert waiting.is_alive()
+    lock.release()
+    waiting.join()
+    assert trainings == ["gyro"]
 
 
 def test_another_seed_other_clips_or_other_options_need_other_teachers(samples, tmp_path, trainings):

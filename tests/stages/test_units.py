@@ -17,6 +17,7 @@ import pytest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.methods.registry import entries
+from mmtsa_cli.models.network import ModelOptions
 from mmtsa_cli.sampling import feature_cache
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.feature_cache import clip_features, computed_anew
@@ -25,6 +26,7 @@ from mmtsa_cli.stages.footprint import bytes_read
 from mmtsa_cli.stages.processes import StoppedError, cores
 from mmtsa_cli.stages.recipe import ValidationOptions
 from mmtsa_cli.stages.units import Unit, run_units
+from mmtsa_cli.training.optimisation import TrainingOptions
 from tests.stages import toy_systems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,25 @@ def test_a_unit_is_run_measured_and_kept(samples: Path, tmp_path: Path) -> None:
     before = changed(tmp_path)
     (again,) = run_units(samples, wanted, tmp_path, protocol="cross-subject", listen=lambda r: heard.append("again"))
     assert (again.seconds, heard, changed(tmp_path)) == (result.seconds, ["toy-0"], before)
+
+
+def test_systems_at_the_same_time_share_their_teachers_and_each_pays_for_them(samples: Path, tmp_path: Path) -> None:
+    settings = {
+        "training": to_mapping(TrainingOptions(epochs=1, batch_size=28, threads=1)),
+        "model": to_mapping(ModelOptions(backbone="resnet10", width=0.125, hidden=16)),
+    }
+    wanted = [
+        replace(unit(method, **settings), modalities=("rgb", "gyro"), name=method)
+        for method in ("multi-teachers", "smd")
+    ]
+    results = run_units(samples, wanted, tmp_path, protocol="cross-subject", jobs=2, measure=False)
+    assert [result.error for result in results] == [None, None]
+    (teacher,) = (tmp_path / "parts").iterdir()
+    seconds = json.loads((teacher / "finished.json").read_text())["seconds"]
+    assert all(result.seconds > 0.9 * seconds for result in results)
+    again = run_units(samples, [replace(wanted[0], name="again")], tmp_path, protocol="cross-subject", measure=False)
+    assert 0.9 * seconds < again[0].seconds < seconds + 10
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == [teacher.name]
 
 
 def test_a_result_of_other_settings_or_a_damaged_one_is_not_reused(samples: Path, tmp_path: Path) -> None:
