@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mmtsa_cli.errors import ManyErrors
+from mmtsa_cli.stages.bench_recipe import read_bench_recipe
 from mmtsa_cli.stages.recipe import packaged, read_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
@@ -49,3 +51,24 @@ def test_a_script_is_shell(path: Path) -> None:
     if not text.startswith("# Sourced by"):
         assert text.startswith("#!/usr/bin/env bash\n# ")
         assert "set -euo pipefail" in text
+
+
+def test_training_takes_of_the_systems_sections_its_own_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "training: {epochs: 5, lr: 0.1}\n"
+        "methods:\n  mmtsa: {training: {lr: 0.2}}\n  hamlet: {training: {lr: 0.3}, heads: 4}\n"
+    )
+    training = read_recipe(str(path)).training
+    assert (training.epochs, training.lr) == (5, 0.2)
+    path.write_text("methods:\n  mmtsa:\n    training: {pace: 3}\n")
+    with pytest.raises(ManyErrors) as told:
+        read_recipe(str(path))
+    assert [error.line() for error in told.value.errors] == [f"{path}, line 3: unknown key training.pace; did you mean patience?"]
+
+
+def test_what_single_systems_set_in_a_packaged_recipe_is_right() -> None:
+    for path in RECIPES:
+        recipe = read_bench_recipe(str(path))
+        for method in recipe.methods:
+            recipe.settings_of(method)

@@ -174,6 +174,15 @@ def to_mapping(options: Any) -> dict[str, Any]:
     return {key: _plain(value) for key, value in dataclasses.asdict(options).items()}
 
 
+def merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `below` with what `over` says put over it, section by section."""
+    result = dict(below)
+    for key, value in over.items():
+        inner = result.get(key)
+        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}

@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmtsa_cli.artifacts.options import Source, to_mapping, to_options
+from mmtsa_cli.artifacts.options import Source, merged, to_mapping, to_options
 from mmtsa_cli.errors import ManyErrors, UsageError, did_you_mean
 from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
 from mmtsa_cli.sampling.draw import DrawOptions
-from mmtsa_cli.stages.recipe import ValidationOptions, check_stopping, read_source
+from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source
 
 _EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
-_METHODS = "methods"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class BenchRecipe:
         """
         options_class = class_of(entry_of(method)).options_class  # type: ignore[attr-defined]
         own = self.methods.get(method, {})
-        data = _merged(_merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
+        data = merged(merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
         places = {**self.source.places, **_own_places(self.source, method)}
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
         if settings.get("training", {}).get("patience"):
@@ -67,7 +66,7 @@ class BenchRecipe:
             "sampling": dict(self.sampling),
             "validation": dict(self.validation),
             **self.networks,
-            _METHODS: {name: dict(section) for name, section in sorted(self.methods.items())},
+            METHODS: {name: dict(section) for name, section in sorted(self.methods.items())},
         }
 
 
@@ -86,28 +85,28 @@ def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRe
     """
     source = read_source(name, settings)
     _check_names(source)
-    parts = {key: value for key, value in source.data.items() if key != _METHODS and value is not None}
+    parts = {key: value for key, value in source.data.items() if key != METHODS and value is not None}
     networks = {key: value for key, value in parts.items() if key not in _EVERY_SYSTEM}
     # Whatever is wrong in the parts for all is told once, and not for each system.
     to_options(NetworkOptions, Source(source.name, networks, source.places))
     whole = {name: _whole(cls, name, source) for name, cls in _EVERY_SYSTEM.items()}
-    methods = {name: section or {} for name, section in (source.data.get(_METHODS) or {}).items()}
+    methods = {name: section or {} for name, section in (source.data.get(METHODS) or {}).items()}
     return BenchRecipe(whole["sampling"], whole["validation"], networks, methods, source)
 
 
 def _check_names(source: Source) -> None:
-    known = [*_EVERY_SYSTEM, *(field.name for field in dataclasses.fields(NetworkOptions)), _METHODS]
+    known = [*_EVERY_SYSTEM, *(field.name for field in dataclasses.fields(NetworkOptions)), METHODS]
     wrong = [
         UsageError(f"unknown key {key}", where=source.place((key,)), remedy=did_you_mean(str(key), known))
         for key in source.data
         if key not in known
     ]
-    methods = source.data.get(_METHODS) or {}
+    methods = source.data.get(METHODS) or {}
     if not isinstance(methods, dict) or not all(isinstance(section or {}, dict) for section in methods.values()):
-        where = source.place((_METHODS,))
+        where = source.place((METHODS,))
         raise UsageError("methods is wrong", where=where, expected="names, each with a section of keys and values")
     wrong += [
-        UsageError(f"no method {name!r}", where=source.place((_METHODS, name)), remedy=did_you_mean(name, entries()))
+        UsageError(f"no method {name!r}", where=source.place((METHODS, name)), remedy=did_you_mean(name, entries()))
         for name in methods
         if name not in entries()
     ]
@@ -129,13 +128,4 @@ def _shared(options_class: type, networks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_places(source: Source, method: str) -> dict[tuple[str, ...], str]:
-    return {key[2:]: place for key, place in source.places.items() if key[:2] == (_METHODS, method) and key[2:]}
-
-
-def _merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `below` with what `over` says put over it, section by section."""
-    merged = dict(below)
-    for key, value in over.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return merged
+    return {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, method) and key[2:]}

@@ -8,10 +8,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from mmtsa_cli.artifacts.options import Source, option, override, read_yaml, to_options
+from mmtsa_cli.artifacts.options import Source, merged, option, override, read_yaml, to_options
 from mmtsa_cli.errors import UsageError, did_you_mean
 from mmtsa_cli.methods.mmtsa import MmtsaOptions
 from mmtsa_cli.sampling.draw import DrawOptions
+
+METHODS = "methods"
+"""The section of a recipe in which single systems of a benchmark set something for themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def packaged() -> dict[str, Path]:
 
 
 def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and put `--set` values over it.
+    """Read a recipe and put `--set` values over it; of the section `methods` that of `mmtsa` alone is looked at.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
     UsageError, ManyErrors
         No such recipe; every unknown key, wrong type and value out of range, with its line.
     """
-    recipe = to_options(Recipe, read_source(name, settings))
+    recipe = to_options(Recipe, _of_mmtsa(read_source(name, settings)))
     if recipe.training.patience:
         check_stopping(count=recipe.validation.count, values=recipe.validation.values)
     return recipe
@@ -69,6 +72,17 @@ def read_source(name: str | None, settings: Sequence[str] = ()) -> Source:
     """
     source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
     return override(source, settings)
+
+
+def _of_mmtsa(source: Source) -> Source:
+    """Return the recipe as `mmtsa` has it: its own section over what stands for all, and no other system's."""
+    methods = source.data.get(METHODS)
+    if not isinstance(methods, dict):
+        return source
+    own = methods.get("mmtsa") or {}
+    places = {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, "mmtsa") and key[2:]}
+    common = {key: value for key, value in source.data.items() if key != METHODS}
+    return Source(source.name, merged(common, own), {**source.places, **places})
 
 
 def check_stopping(*, count: int, values: Sequence[str], who: str = "") -> None:
