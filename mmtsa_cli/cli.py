@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "sample": "Cut recordings into synchronous segments and pack them into a sample store.",
     "train": "Train MMTSA on a sample store.",
     "eval": "Evaluate a training run: metrics with intervals, predictions, confusion matrix.",
+    "predict": "Predict new recordings with a training run: classes, or a time line of long ones.",
     "ablate": "Train on every subset of modalities, or with settings varied, and compare.",
     "benchmark": "Train, test and measure systems under one protocol, in one table.",
     "methods": "List the systems that `benchmark` compares, and what they cost.",

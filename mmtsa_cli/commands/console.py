@@ -25,12 +25,12 @@ def warn(text: str) -> None:
     click.echo(f"mmtsa: warning: {text}", err=True)
 
 
-def warn_of(texts: Sequence[str], *, shown: int = 10) -> None:
-    """Warn of several things, a line each; of more than `shown` the rest is counted."""
+def warn_of(texts: Sequence[str], *, shown: int = 10, rest: str = "--json has all") -> None:
+    """Warn of several things, a line each; of more than `shown` the rest is counted, and `rest` says where it is."""
     for text in texts[:shown]:
         warn(text)
     if len(texts) > shown:
-        warn(f"and {len(texts) - shown} more; --json has all")
+        warn(f"and {len(texts) - shown} more; {rest}")
 
 
 def print_json(value: Any) -> None:

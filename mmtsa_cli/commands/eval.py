@@ -15,27 +15,48 @@ from mmtsa_cli.commands import console, options
 @options.output_directory
 @options.protocol
 @options.seed
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Fit a temperature on the run's validation clips; report the calibration error before and after.",
+)
 @options.overwrite
 @options.json_output
 def command(
-    run: Path, samples: Path, output: Path, protocol: str | None, seed: int, overwrite: bool, as_json: bool
+    run: Path,
+    samples: Path,
+    output: Path,
+    protocol: str | None,
+    seed: int,
+    calibrate: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Evaluate a training RUN on the test clips of SAMPLES.
 
     Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1
     of each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv
-    and confusion.png. A run of several folds is reported fold by fold and pooled.
+    and confusion.png. A run of several folds is reported fold by fold and pooled. With --calibrate also
+    calibration.json, which `mmtsa predict --calibration` uses.
 
     \b
     Examples:
       mmtsa eval run samples -o eval
       mmtsa eval run samples -o eval --protocol split.yaml --json
+      mmtsa eval run samples -o eval --calibrate
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import eval as evaluation
 
     with console.progress("predict") as progress:
         result = evaluation.run(
-            run, samples, output, protocol=protocol, seed=seed, overwrite=overwrite, progress=progress
+            run,
+            samples,
+            output,
+            protocol=protocol,
+            seed=seed,
+            calibrate=calibrate,
+            overwrite=overwrite,
+            progress=progress,
         )
     if not result.fresh:
         console.note(f"{output} already holds this result")
@@ -54,10 +75,26 @@ def command(
             for n, c in metrics["per_class"].items()
         ],
     )
+    if "calibration" in metrics:
+        _print_calibration(metrics["calibration"])
     if "ceilings" in metrics:
         best = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ceilings"].items())
         console.note(f"best possible accuracy on these recordings: {best}")
     console.note(f"95 % intervals: bootstrap over {metrics['interval_over']}; training seed {metrics['seed']}")
+
+
+def _print_calibration(found: dict) -> None:
+    rows = [
+        (when, its["expected_calibration_error"], its["negative_log_likelihood"], its["mean_confidence"])
+        for when, its in ((when, found[when]) for when in ("before", "after"))
+    ]
+    columns = ("", "expected calibration error", "negative log likelihood", "mean confidence")
+    console.print_table("Calibration", columns, rows)
+    fitted = ", ".join(
+        f"{fold['temperature']:.3f} ({name}, {fold['validation_clips']} validation clips)"
+        for name, fold in found["folds"].items()
+    )
+    console.note(f"temperature {fitted}; {found['n']} test clips in {found['bins']} bins")
 
 
 _COLUMNS = ("test part", "accuracy = micro F1", "95 % interval", "macro F1", "95 % interval", "clips", "subjects")

@@ -104,7 +104,7 @@ class Dataset:
         return {name: spec.kind for name, spec in self.modalities.items()}
 
 
-def read_index(directory: Path, *, root: Path | None = None) -> Dataset:
+def read_index(directory: Path, *, root: Path | None = None, labelled: bool = True) -> Dataset:
     """Read and check the index of a directory; opens none of the recordings.
 
     `index.csv` has the columns `id,label,subject`, may have `start,end` in seconds and any others, and one column a
@@ -116,6 +116,8 @@ def read_index(directory: Path, *, root: Path | None = None) -> Dataset:
     directory : Path
     root : Path, optional
         Where the recordings lie now, if the index was made on another machine (`relocation`).
+    labelled : bool
+        False: `label` and `subject` may be missing, as of recordings whose activity is to be found out.
 
     Raises
     ------
@@ -134,8 +136,8 @@ def read_index(directory: Path, *, root: Path | None = None) -> Dataset:
     specs.update(
         {name: ModalitySpec(KNOWN_KINDS[name]) for name in header if name in KNOWN_KINDS and name not in specs}
     )
-    _check_header(header, specs, path)
-    reader = _Rows(directory, path, header, tuple(specs))
+    _check_header(header, specs, path, _REQUIRED if labelled else _REQUIRED[:1])
+    reader = _Rows(directory, path, header, tuple(specs), labelled=labelled)
     recordings = tuple(recording for row, cells in rows if (recording := reader.recording(row, cells)))
     reader.faults.raise_all()
     if not recordings:
@@ -217,8 +219,11 @@ class _Paths(Mapping[str, Path]):
 class _Rows:
     """Rows turned into recordings, their errors collected."""
 
-    def __init__(self, directory: Path, path: Path, header: Sequence[str], modalities: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, path: Path, header: Sequence[str], modalities: Sequence[str], *, labelled: bool
+    ) -> None:
         self._directory = directory
+        self._labelled = labelled
         self._header = header
         self._modalities = modalities
         self._free = [name for name in header if name not in modalities and name not in _TIMES]
@@ -238,7 +243,7 @@ class _Rows:
             fault(row, "no id")
         else:
             self.faults.check_id(row, values["id"])
-        if not values["label"]:
+        if self._labelled and not values["label"]:
             fault(row, "no label", remedy="name the activity, or delete the row")
         files = {name: values[name] for name in self._modalities if values[name]}
         if not files:
@@ -247,7 +252,8 @@ class _Rows:
         if len(self.faults.errors) > count:
             return None
         columns = {name: values[name] for name in self._free}
-        return Recording(values["id"], values["label"], columns, _Paths(self._directory, files), start, end, row)
+        label, paths = values.get("label", ""), _Paths(self._directory, files)
+        return Recording(values["id"], label, columns, paths, start, end, row)
 
 
 def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -262,10 +268,12 @@ def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int,
     return read_cells(path, expected=f"a header {','.join(_REQUIRED)},...")
 
 
-def _check_header(header: Sequence[str], specs: Mapping[str, ModalitySpec], path: Path) -> None:
+def _check_header(
+    header: Sequence[str], specs: Mapping[str, ModalitySpec], path: Path, required: Sequence[str]
+) -> None:
     where = f"{path}, row 1"
     errors: list[MmtsaError] = []
-    for name in _REQUIRED:
+    for name in required:
         if name not in header:
             close = nearest(name, [other.lower() for other in header])
             remedy = next((f"did you mean {name} by {other}?" for other in header if other.lower() == close), None)

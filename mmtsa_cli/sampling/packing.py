@@ -107,10 +107,10 @@ def pack_clip(
         A clip shorter than the window.
     """
     with open_clip(dataset, recording, modalities, max_gap_s=options.max_gap_s) as clip:
-        return _pack(clip, dataset, recording, modalities, rates, options)
+        return pack_part(clip, dataset, recording, modalities, rates, options)
 
 
-def _pack(
+def pack_part(
     clip: Clip,
     dataset: Dataset,
     recording: Recording,
@@ -118,6 +118,15 @@ def _pack(
     rates: Mapping[str, float],
     options: CuttingOptions,
 ) -> PackedClip:
+    """Cut what an opened clip covers from `start_s` to `end_s`; both may lie anywhere within the recording.
+
+    Raises
+    ------
+    DataError
+        No frame of a video can be decoded.
+    TooShortError
+        Shorter than the window.
+    """
     duration = clip.end_s - clip.start_s
     sensors = [m for m in modalities if dataset.modalities[m].kind == "sensor"]
     if sensors and duration < options.window_s:
@@ -168,10 +177,14 @@ def _uniform(clip: Clip, name: str, rate: float, duration: float) -> NDArray[np.
     return rows
 
 
-def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[PackedFrame, ...]:
+def candidate_times(duration_s: float, options: CuttingOptions) -> list[float]:
+    """Return the times of the candidate frames of a clip, in seconds from its start."""
     fractions = (np.arange(options.frames) + 0.5) / options.frames
-    segments = cut(clip.end_s - clip.start_s, options.segments)
-    times = [segment.time_at(fraction) for segment in segments for fraction in fractions]
+    return [segment.time_at(fraction) for segment in cut(duration_s, options.segments) for fraction in fractions]
+
+
+def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[PackedFrame, ...]:
+    times = candidate_times(clip.end_s - clip.start_s, options)
     shown = clip.videos[name].frames_at([clip.start_s + time for time in times])
     if not shown:
         raise DataError("no frame can be decoded", where=name, remedy="leave the recording out of the index")
@@ -181,14 +194,23 @@ def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[P
     return tuple(_encode(frame, time, options) for time, (_, frame) in zip(times, shown, strict=True))
 
 
-def _encode(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
+def shrink(frame: NDArray[np.uint8], short_side: int) -> Any:
+    """Return a frame with a short side of `short_side` pixels; one that is not larger is returned as it is."""
     import cv2
 
     height, width = frame.shape[:2]
-    scale = options.short_side / min(height, width)
-    if scale < 1:
-        width, height = max(1, round(width * scale)), max(1, round(height * scale))
-        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    scale = short_side / min(height, width)
+    if scale >= 1:
+        return frame
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def _encode(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
+    import cv2
+
+    frame = shrink(frame, options.short_side)
+    height, width = frame.shape[:2]
     if frame.ndim == 3:
         frame = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
     encoded, buffer = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, options.quality])

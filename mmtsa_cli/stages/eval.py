@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.directory import check_output, file_name, new_directory
-from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
-from mmtsa_cli.artifacts.options import Source, to_options
-from mmtsa_cli.errors import ArtifactError, DataError, UsageError
+from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.manifest import Manifest, fingerprint
+from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.evaluation.intervals import bootstrap
 from mmtsa_cli.evaluation.metrics import confusion_matrix, score
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.recipe import Recipe
-from mmtsa_cli.stages.train import MODEL_NAME
+from mmtsa_cli.stages import calibrate as calibration
+from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
 
 Progress = Callable[[int, int], None]
 
@@ -44,6 +43,7 @@ class _FoldResult:
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64]
     attention: NDArray[np.float64]
+    temperature: calibration.FoldTemperature | None = None
 
 
 def run(
@@ -53,6 +53,7 @@ def run(
     *,
     protocol: str | None = None,
     seed: int = 0,
+    calibrate: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> EvalResult:
@@ -65,34 +66,33 @@ def run(
         Another protocol than the run's; refused where its test part holds clips that the run was trained on.
     seed : int
         Of the bootstrap, and of random draws where the recipe asks for several.
+    calibrate : bool
+        Also fit each fold's temperature on its validation clips, and say what it changes on the test clips. The
+        predictions that are written stay those of the networks.
 
     Raises
     ------
     UsageError, DataError, ArtifactError
     """
-    trained = read_manifest(training, stage="train")
+    trained = open_run(training)
     store = Store(samples)
     inputs = {str(training): fingerprint(training), str(samples): fingerprint(samples)}
-    name = protocol or trained.configuration["protocol"]
-    manifest = Manifest("eval", {"protocol": name}, seed, inputs)
+    name = protocol or trained.manifest.configuration["protocol"]
+    # Left out where it is not asked for, so that evaluations of earlier versions are known again.
+    manifest = Manifest("eval", {"protocol": name, **({"calibrate": True} if calibrate else {})}, seed, inputs)
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return EvalResult(output, False, json.loads((output / "metrics.json").read_text(encoding="utf-8")))
-    recipe = to_options(Recipe, Source(str(training), dict(trained.configuration["recipe"]), {}))
-    models = [_read_model(training / "folds", fold["name"]) for fold in trained.configuration["folds"]]
-    plan = _plan(models, store, protocol)
+    plan = _plan(trained.models, store, protocol)
+    if calibrate:
+        calibration.check_validation(trained, [model for model, _ in plan])
     with new_directory(output, manifest) as directory:
-        results = [_predict(training, recipe, model, clips, store, seed, progress) for model, clips in plan]
-        metrics = _metrics(results, store, name, trained.seed, seed)
+        results = [_predict(trained, model, clips, store, seed, calibrate, progress) for model, clips in plan]
+        metrics = _metrics(results, store, name, trained.manifest.seed, seed)
+        if calibrate:
+            metrics["calibration"] = _calibration(results, store)
+            calibration.write(directory, trained, metrics["calibration"])
         _write(directory, metrics, results, store)
     return EvalResult(output, True, metrics)
-
-
-def _read_model(folds: Path, name: str) -> dict[str, Any]:
-    path = folds / file_name(name) / MODEL_NAME
-    try:
-        return {**json.loads(path.read_text(encoding="utf-8")), "fold": file_name(name)}
-    except (OSError, ValueError) as error:
-        raise ArtifactError("damaged", where=str(path), found=str(error), remedy="train anew") from None
 
 
 def _plan(
@@ -159,32 +159,29 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 
 
 def _predict(
-    training: Path,
-    recipe: Recipe,
+    trained: TrainedRun,
     model: Mapping[str, Any],
     clips: tuple[int, ...],
     store: Store,
     seed: int,
+    calibrate: bool,
     progress: Progress,
 ) -> _FoldResult:
-    from mmtsa_cli.methods.mmtsa import Mmtsa
-    from mmtsa_cli.training.checkpoint import BEST, load_tensors
-
     modalities = tuple(model["inputs"])
     _check_modalities(model, store)
-    test = Samples(store, clips, modalities=modalities, classes=model["classes"], options=_drawing(recipe, model))
-    weights, _ = load_tensors(training / "folds" / model["fold"] / BEST)
-    about = {f"_{key}": model[key] for key in ("inputs", "classes", "segments")}
-    method = Mmtsa.restore(recipe, {**about, **weights})
+    options = drawing(trained.recipe, model)
+    test = Samples(store, clips, modalities=modalities, classes=model["classes"], options=options)
+    method = restore(trained, model)
     prediction = method.predict(test, seed=seed, progress=progress)
-    return _FoldResult(model["fold"], clips, tuple(model["classes"]), prediction.probabilities, prediction.attention)
+    temperature = calibration.fit(trained, model, method, store, seed=seed, progress=progress) if calibrate else None
+    parts = (tuple(model["classes"]), prediction.probabilities, prediction.attention, temperature)
+    return _FoldResult(model["fold"], clips, *parts)
 
 
-def _drawing(recipe: Recipe, model: Mapping[str, Any]) -> Any:
-    import dataclasses
-
-    # As trained, whatever the store's own default is.
-    return dataclasses.replace(recipe.sampling, segments=model["segments"], window=model["window_s"])
+def _calibration(results: Sequence[_FoldResult], store: Store) -> dict[str, Any]:
+    true = [_labels(result, result.classes, store)[0] for result in results]
+    temperatures = [result.temperature for result in results if result.temperature]
+    return calibration.summary(temperatures, [result.probabilities for result in results], true)
 
 
 def _check_modalities(model: Mapping[str, Any], store: Store) -> None:

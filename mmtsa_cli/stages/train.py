@@ -22,6 +22,7 @@ from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import Asked, stop_on_signals
+from mmtsa_cli.stages.training_data import KEY, note_training_data
 
 MODEL_NAME = "model.json"
 DEFAULT_RECIPE = "recommended"
@@ -245,6 +246,7 @@ def _write_model(
         "fold": fold.name,
         "apart": list(fold.apart),
         "clips": ids,
+        KEY: note_training_data(samples),
     }
     (directory / MODEL_NAME).write_text(json.dumps(model, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
