@@ -58,9 +58,10 @@ def command(
 
     Reads a sample store (from `mmtsa sample`); without one, synthetic recordings, made once in the user's cache. Writes
     table.md, .csv, .tex and .json (accuracy, which is micro F1, with a 95 % interval over subjects, macro F1,
-    parameters, multiply-accumulates, training time, latency, memory, bytes read), accuracy-latency.png, results.json,
-    and the predictions of each system, fold and seed under units/. A system whose modality is missing is left out by
-    name; one that fails is a row `failed`. Interrupted, or asked for more systems or seeds, it goes on where it was.
+    parameters, multiply-accumulates, training time, latency, memory, bytes read), differences.* (each system against
+    the best one, and what is beyond chance), accuracy-latency.png, results.json, and the predictions of each system,
+    fold and seed under units/. A system whose modality is missing is left out by name; one that fails is a row
+    `failed`. Interrupted, or asked for more systems or seeds, it goes on where it was.
 
     --set reaches into single systems too: methods.hamlet.training.lr=0.001.
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from mmtsa_cli.artifacts.manifest import read_manifest
 from mmtsa_cli.errors import ArtifactError, DataError
-from mmtsa_cli.evaluation.comparison import holm, mcnemar, paired_difference
+from mmtsa_cli.evaluation.comparison import holm
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import Column
+from mmtsa_cli.stages.bench_differences import difference_of
 from mmtsa_cli.stages.bench_table import Pooled, Shown, pooled, shown
 from mmtsa_cli.stages.benchmark import RESULTS
 from mmtsa_cli.stages.units import UNITS, UnitResult, read_result
@@ -97,22 +98,11 @@ def _row(name: str, ours: Sequence[UnitResult], theirs: Sequence[UnitResult], fi
         raise DataError(f"{name} has no seed in both", where=where)
     one, other = (pooled([r for r in results if r.unit.seed in seeds]) for results in (ours, theirs))
     _check_same_clips(one, other, name, where)
-    difference = paired_difference(one.true, one.predicted, other.predicted, one.subjects, len(one.classes))
-    test = mcnemar(one.true, one.predicted[0], other.predicted[0])
-    low, high = difference.accuracy_interval_95
     return {
         "method": name,
         "first": float(np.mean(one.predicted == one.true)),
         "second": float(np.mean(other.predicted == other.true)),
-        "difference": difference.accuracy,
-        "interval_95": [low, high],
-        "macro_f1_difference": difference.macro_f1,
-        "macro_f1_interval_95": list(difference.macro_f1_interval_95),
-        "mcnemar_p": test.p,
-        "first_only": test.first_only,
-        "second_only": test.second_only,
-        "verdict": "yes" if low > 0 or high < 0 else "no",
-        "over": difference.over,
+        **difference_of(one, other),
         "seeds": seeds,
         "clips": len(one.ids),
         "subjects": len(set(one.subjects) - {""}) or None,

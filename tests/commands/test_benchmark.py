@@ -114,7 +114,7 @@ def test_files_of_a_benchmark(made: benchmark.BenchmarkResult) -> None:
     files = {path.name for path in made.output.iterdir()}
     assert files == {
         "manifest.json", "results.json", "table.md", "table.csv", "table.tex", "table.json", "accuracy-latency.png",
-        "units",
+        "differences.md", "differences.csv", "differences.tex", "differences.json", "units",
     }  # fmt: skip
     assert cv2.imread(str(made.output / "accuracy-latency.png")).std() > 5
     row = table(made.output)["mmtsa"]
@@ -194,7 +194,7 @@ def test_a_disk_that_is_full_is_told_and_units_are_kept(
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("mmtsa_cli.reporting.result_tables.write_tables", fail)
+    monkeypatch.setattr("mmtsa_cli.stages.benchmark.write_tables", fail)
     recipe = made.output.parent / "quick.yaml"
     common = (samples, "-o", bench, "--recipe", recipe, "--modalities", "rgb,acc_phone", "--seeds", 2)
     full = mmtsa("benchmark", *common, "--methods", "mmtsa", expect=1)
@@ -390,6 +390,28 @@ def test_a_table_of_the_paper_is_written_and_names_its_systems(
     assert {f"table-3.{ending}" for ending in ("md", "csv", "tex", "json")} <= {path.name for path in bench.iterdir()}
     assert "65.77" in done.stdout
     assert "they compare with measured ones only on the same data" in done.stderr
+
+
+def test_every_system_is_held_against_the_best(mmtsa, made: benchmark.BenchmarkResult, bench: Path) -> None:
+    facts = json.loads((made.output / "differences.json").read_text())
+    rows = table(made.output)
+    best = max(rows, key=lambda name: rows[name]["accuracy"])
+    assert best in facts["title"]
+    assert {row["method"] for row in facts["rows"]} == set(rows) - {best}
+    for row in facts["rows"]:
+        wanted = rows[row["method"]]["accuracy"] - rows[best]["accuracy"]
+        assert row["difference"] == pytest.approx(wanted)
+        low, high = row["interval_95"]
+        assert low <= row["difference"] <= high
+        assert row["verdict"] == ("yes" if high < 0 or low > 0 else "no")
+        hits = [
+            predictions(made.output, name, 0)["probabilities"].argmax(axis=1)
+            == predictions(made.output, name, 0)["labels"]
+            for name in (row["method"], best)
+        ]
+        assert row["first_only"] == int((hits[0] & ~hits[1]).sum())
+        assert row["holm_p"] >= row["mcnemar_p"]
+    assert "beyond chance" in (made.output / "differences.md").read_text()
 
 
 def test_two_benchmarks_are_compared(mmtsa, made: benchmark.BenchmarkResult, bench: Path) -> None:
