@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmtsa_cli.artifacts.options import merged
 from mmtsa_cli.errors import ManyErrors
 from mmtsa_cli.stages.bench_recipe import read_bench_recipe
 from mmtsa_cli.stages.recipe import packaged, read_recipe
@@ -68,8 +69,12 @@ def test_training_takes_of_the_systems_sections_its_own_alone(tmp_path: Path) ->
     assert error.line() == f"{path}, line 3: unknown key training.pace; did you mean patience?"
 
 
-def test_what_single_systems_set_in_a_packaged_recipe_is_right() -> None:
+def test_what_single_systems_set_in_a_packaged_recipe_reaches_them() -> None:
+    seen = 0
     for path in RECIPES:
         recipe = read_bench_recipe(str(path))
-        for method in recipe.methods:
-            recipe.settings_of(method)
+        for method, section in recipe.methods.items():
+            settings = recipe.settings_of(method)
+            assert merged(settings, section) == settings, f"{path.name}: {method}"
+            seen += 1
+    assert seen >= 2, "utd-mhad.yaml sets something for HAMLET and Multi-GAT"
