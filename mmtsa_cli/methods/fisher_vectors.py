@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -29,12 +30,16 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.classical import LinearMethod, of_kind
-from mmtsa_cli.methods.fisher_encoder import Descriptors, FisherEncoder, Reduction, sampled
+from mmtsa_cli.methods.fisher_encoder import FisherEncoder, Reduction, sampled
 from mmtsa_cli.methods.linear_svm import LinearSvm
-from mmtsa_cli.methods.sensor_windows import WindowOptions, sensor_windows
+from mmtsa_cli.methods.sensor_windows import WindowOptions, store_windows
 from mmtsa_cli.methods.track_histograms import COLUMNS
 from mmtsa_cli.methods.trajectories import TrackOptions, video_tracks
 from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.sampling.feature_cache import Features
+
+_CLIPS_A_WORKER = 64
+"""Clips whose encoding makes a further process worth its start."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,13 @@ class Bag:
 
     Attributes
     ----------
-    descriptors : callable
-        Those of a clip by its position.
+    descriptors : Features
+        Of every clip of the store.
     parts : mapping of str to Part
         By name, in the order of the features.
     """
 
-    descriptors: Descriptors
+    descriptors: Features
     parts: Mapping[str, Part]
 
 
@@ -145,7 +150,7 @@ class FisherMethod(LinearMethod):
         names, tasks = [], []
         for bag in self.bags(samples):
             self.stop_if_asked()
-            drawn = sampled(bag.descriptors, len(samples), limit=self.options.sampled, seed=seed)
+            drawn = sampled(_by_position(bag, samples.clips), len(samples), limit=self.options.sampled, seed=seed)
             names += list(bag.parts)
             tasks += [delayed(learned)(drawn, part) for part in bag.parts.values()]
         # One mixture does not fill the cores: most of it is sums over arrays, which let other threads run.
@@ -157,16 +162,13 @@ class FisherMethod(LinearMethod):
 
     def features(self, samples: Samples) -> NDArray[np.float32]:
         """Return the Fisher vectors of every clip side by side, each of length 1, or 0 without a descriptor."""
-        bags = self.bags(samples)
-        width = sum(encoder.length for encoder in self._encoders.values())
-        features = np.empty((len(samples), width), np.float32)
-        for position, row in enumerate(features):
-            vectors = []
-            for bag in bags:
-                rows = bag.descriptors(position)
-                vectors += [self._encoders[name].encode(rows[:, part.columns]) for name, part in bag.parts.items()]
-            row[:] = np.concatenate(vectors)
-        return features
+        from joblib import Parallel, delayed
+
+        bags, clips = self.bags(samples), samples.clips
+        workers = max(1, min(os.cpu_count() or 1, len(clips) // _CLIPS_A_WORKER))
+        bounds = np.linspace(0, len(clips), workers + 1).astype(int)
+        tasks = [delayed(_encoded)(bags, self._encoders, clips[first:after]) for first, after in pairwise(bounds)]
+        return np.concatenate(Parallel(n_jobs=workers)(tasks))
 
     def bags(self, samples: Samples) -> list[Bag]:
         """Return the local descriptors of `samples` in the order of `kinds`; windows of the sensors one by one."""
@@ -191,17 +193,14 @@ class FisherMethod(LinearMethod):
             name: Part(columns, self.options.video_components, Reduction(count=(columns.stop - columns.start) // 2))
             for name, columns in COLUMNS.items()
         }
-        return Bag(lambda position: tracks.rows(samples.clips[position]), parts)
+        return Bag(tracks, parts)
 
     def _window_bag(self, samples: Samples, name: str, sensors: tuple[str, ...], *, timed: bool) -> Bag:
         options = self.options
         reduction = Reduction(variance=options.variance, standardise=True, appended=int(timed))
         # The last column of windows is their time.
         part = Part(slice(None) if timed else slice(-1), options.components, reduction)
-        return Bag(
-            lambda position: sensor_windows(samples.store, sensors, samples.clips[position], options.windows),
-            {name: part},
-        )
+        return Bag(store_windows(samples.store, sensors, options.windows), {name: part})
 
     def estimator(self, *, seed: int, classes_present: int) -> Any:
         """Return a linear support vector machine, one class against the rest."""
@@ -220,6 +219,22 @@ class FisherMethod(LinearMethod):
         for part in dict.fromkeys(name.rpartition("/")[0] for name in state):
             own = {name.rpartition("/")[2]: state[name] for name in state if name.rpartition("/")[0] == part}
             self._encoders[part] = FisherEncoder.restore(own)
+
+
+def _by_position(bag: Bag, clips: Sequence[int]) -> Callable[[int], NDArray[np.float32]]:
+    return lambda position: bag.descriptors.rows(clips[position])
+
+
+def _encoded(bags: Sequence[Bag], encoders: Mapping[str, FisherEncoder], clips: Sequence[int]) -> NDArray[np.float32]:
+    """Return the Fisher vectors of clips of a store, (n, D)."""
+    features = np.empty((len(clips), sum(encoder.length for encoder in encoders.values())), np.float32)
+    for clip, row in zip(clips, features, strict=True):
+        vectors = []
+        for bag in bags:
+            rows = bag.descriptors.rows(clip)
+            vectors += [encoders[name].encode(rows[:, part.columns]) for name, part in bag.parts.items()]
+        row[:] = np.concatenate(vectors)
+    return features
 
 
 class Fvs(FisherMethod):

@@ -12,19 +12,22 @@ from the clip's start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
+from mmtsa_cli.sampling.feature_cache import Features, clip_features
 from mmtsa_cli.sampling.store import ANGLE_UNITS, Store
 
 QUATERNION_UNIT = "quaternion"
 """The unit by which a sensor's four channels are known as a rotation."""
+_VERSION = 1
+_CLIPS_A_WORKER = 1024
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,18 @@ class WindowOptions:
     described_by: Literal["values", "steps", "both"] = option(
         "values", "values: the samples; steps: differences of neighbouring ones; both: steps, then samples"
     )
+
+
+def store_windows(store: Store, sensors: Sequence[str], options: WindowOptions) -> Features:
+    """Return the windows of every clip (see `sensor_windows`), kept so that they are computed once."""
+    about = {"version": _VERSION, "sensors": list(sensors), **asdict(options)}
+    return clip_features(store, "windows", compute_windows, about, clips_a_worker=_CLIPS_A_WORKER)
+
+
+def compute_windows(store: Store, clip: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return the windows of a clip; `parameters` are sensors and the fields of `WindowOptions`."""
+    options = WindowOptions(**{field.name: parameters[field.name] for field in fields(WindowOptions)})
+    return sensor_windows(store, parameters["sensors"], clip, options)
 
 
 def sensor_windows(store: Store, sensors: Sequence[str], clip: int, options: WindowOptions) -> NDArray[np.float32]:

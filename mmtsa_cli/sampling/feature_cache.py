@@ -87,7 +87,9 @@ def computed_anew() -> Iterator[None]:
         _kept = before
 
 
-def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping[str, Any]) -> Features:
+def clip_features(
+    store: Store, name: str, compute: Compute, parameters: Mapping[str, Any], *, clips_a_worker: int = 8
+) -> Features:
     """Return features of every clip of a store, computed on all cores where they are not kept yet.
 
     Parameters
@@ -99,6 +101,8 @@ def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping
         Of a module, as other processes must find it.
     parameters : mapping
         JSON values that the features depend on, among them a version to count up when `compute` changes.
+    clips_a_worker : int
+        Clips whose computation takes as long as the start of one more process.
     """
     if not _kept:
         return FeaturesNow(store, compute, parameters)
@@ -106,7 +110,7 @@ def clip_features(store: Store, name: str, compute: Compute, parameters: Mapping
     place = cache_directory() / "features" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     if not (place / "bounds.npy").is_file():
         started = time.monotonic()
-        _write(place, _compute_all(store, compute, parameters), started)
+        _write(place, _compute_all(store, compute, parameters, clips_a_worker), started)
         _saved_s[place] = 0.0
     elif place not in _saved_s:
         _saved_s[place] = float(json.loads((place / _SECONDS).read_text())) if (place / _SECONDS).is_file() else 0.0
@@ -118,11 +122,13 @@ def seconds_saved() -> float:
     return sum(_saved_s.values())
 
 
-def _compute_all(store: Store, compute: Compute, parameters: Mapping[str, Any]) -> Iterator[NDArray[np.float32]]:
+def _compute_all(
+    store: Store, compute: Compute, parameters: Mapping[str, Any], clips_a_worker: int
+) -> Iterator[NDArray[np.float32]]:
     """Yield the rows of each clip, in their order; a few clips are under way at a time."""
     from joblib import Parallel, delayed
 
-    workers = min(os.cpu_count() or 1, max(1, len(store) // 8))
+    workers = min(os.cpu_count() or 1, max(1, len(store) // clips_a_worker))
     tasks = (delayed(compute)(store, clip, parameters) for clip in range(len(store)))
     return Parallel(n_jobs=workers, batch_size="auto", return_as="generator")(tasks)
 

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.methods.fisher_vectors import Bag, FusedOptions, Fvs, FvsOptions, Fvv, FvvFvs, FvvOptions, Mfv, Tfvs
+from mmtsa_cli.methods import fisher_vectors
+from mmtsa_cli.methods.fisher_vectors import FusedOptions, Fvs, FvsOptions, Fvv, FvvFvs, FvvOptions, Mfv, Tfvs
 from mmtsa_cli.methods.sensor_windows import (
     WindowOptions,
     common_channels,
@@ -14,7 +16,9 @@ from mmtsa_cli.methods.sensor_windows import (
     sensor_windows,
     without_sign_jumps,
 )
+from mmtsa_cli.methods.track_histograms import WIDTH
 from mmtsa_cli.methods.trajectories import TrackOptions
+from mmtsa_cli.sampling.feature_cache import Features
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
 from mmtsa_cli.training.loop import Run
@@ -118,7 +122,7 @@ def test_order_of_windows_counts_for_tfvs_alone(fitted, store):
     for cls, same in ((Fvs, True), (Tfvs, False)):
         method = fitted[cls]
         bag = next(bag for bag in method.bags(clips) if "windows/gyro" in bag.parts)
-        rows, columns = bag.descriptors(0), bag.parts["windows/gyro"].columns
+        rows, columns = bag.descriptors.rows(clips.clips[0]), bag.parts["windows/gyro"].columns
         reversed_rows = np.concatenate([rows[::-1, :-1], rows[:, -1:]], axis=1)
         encode = method._encoders["windows/gyro"].encode
         difference = np.linalg.norm(encode(rows[:, columns]) - encode(reversed_rows[:, columns]))
@@ -141,11 +145,26 @@ def test_each_kind_is_normalised_apart(fitted, store):
 
 def test_a_clip_without_tracks_is_zero(fitted, store, monkeypatch):
     method, clips = fitted[Fvv], part(store, "4", ["rgb"])
-    (bag,) = method.bags(clips)
-    none = np.zeros((0, bag.descriptors(0).shape[1]), np.float32)
-    monkeypatch.setattr(method, "bags", lambda samples: [Bag(lambda position: none, bag.parts)])
+    monkeypatch.setattr(Features, "rows", lambda self, clip: np.zeros((0, WIDTH), np.float32))
     np.testing.assert_array_equal(method.features(clips), 0)
     assert np.isfinite(method.predict_proba(clips)).all()
+
+
+def test_several_processes_encode_as_one_does(fitted, store, monkeypatch):
+    clips = part(store, "4", ALL)
+    alone = fitted[Mfv].features(clips)
+    shares = []
+
+    class Watched(joblib.Parallel):
+        def __init__(self, n_jobs, **others):
+            shares.append(n_jobs)
+            super().__init__(n_jobs, **others)
+
+    monkeypatch.setattr(joblib, "Parallel", Watched)
+    monkeypatch.setattr(fisher_vectors, "_CLIPS_A_WORKER", len(clips) // 3)
+    monkeypatch.setattr(fisher_vectors.os, "cpu_count", lambda: 3)
+    np.testing.assert_allclose(fitted[Mfv].features(clips), alone, atol=1e-6)
+    assert shares == [3]
 
 
 @pytest.mark.parametrize("cls", SYSTEMS)
