@@ -11,7 +11,8 @@ from mmtsa_cli.reporting.result_tables import Column, write_tables
 from mmtsa_cli.sampling.protocols import Protocol
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.ablation_grid import Axis, Point, ceiling_of
-from mmtsa_cli.stages.ablation_scores import Pooled, differences, pool, scores
+from mmtsa_cli.stages.differences import write_differences
+from mmtsa_cli.stages.pooled import Pooled, pooled, scores
 from mmtsa_cli.stages.units import UnitResult
 
 TABLE, DIFFERENCES = "table", "differences"
@@ -52,17 +53,16 @@ def write_ablation(
     MmtsaError
         Every training failed.
     """
-    pooled: dict[str, Pooled] = {}
+    said: dict[str, Pooled] = {}
     rows, failures = [], []
     for point, own in zip(points, results, strict=True):
         failed = [result.error for result in own if result.status != "done"]
         failures += [{"row": point.label, "reason": reason} for reason in dict.fromkeys(failed)]
         if not failed:
-            pooled[point.label] = pool(own, store)
-        rows.append(_row(point, axes, own, pooled.get(point.label), store, seed))
-    if not pooled:
+            said[point.label] = pooled(own)
+        rows.append(_row(point, axes, own, said.get(point.label), store, seed))
+    if not said:
         raise MmtsaError(f"every training failed; {failures[0]['row']}: {failures[0]['reason']}")
-    compared = differences(pooled, seed=seed)
     trainings = len(results[0])
     facts = {
         "protocol": folds.name,
@@ -70,21 +70,18 @@ def write_ablation(
         "seeds": trainings // len(folds.folds),
         "units": trainings * len(points),
         "rows": rows,
-        "differences": compared,
+        "differences": write_differences(directory, DIFFERENCES, said, what="row", seed=seed),
         "failures": failures,
     }
     write_tables(directory, TABLE, _title(axes, facts), _columns(axes, rows), rows, _notes(facts))
-    if compared:
-        title = f"Differences to {compared[0]['best']}, the row with the highest accuracy"
-        write_tables(directory, DIFFERENCES, title, _DIFFERENCE_COLUMNS, compared, _notes_on_differences(facts))
     return facts
 
 
 def _row(
-    point: Point, axes: Sequence[Axis], results: Sequence[UnitResult], pooled: Pooled | None, store: Store, seed: int
+    point: Point, axes: Sequence[Axis], results: Sequence[UnitResult], said: Pooled | None, store: Store, seed: int
 ) -> dict[str, Any]:
     seconds = [result.seconds for result in results if result.seconds is not None]
-    measured = scores(pooled, seed=seed) if pooled else {}
+    measured = scores(said, seed=seed) if said else {}
     return {
         "row": point.label,
         "names": "+".join(point.names),
@@ -93,7 +90,7 @@ def _row(
         **measured,
         "parameters": results[0].parameters,
         "macs": results[0].macs,
-        "train_seconds": sum(seconds) / len(seconds) if pooled else None,
+        "train_seconds": sum(seconds) / len(seconds) if said else None,
         "ceiling": ceiling_of(point, store),
         "published": _published(point, axes),
     }
@@ -124,16 +121,6 @@ def _columns(axes: Sequence[Axis], rows: Sequence[Mapping[str, Any]]) -> list[Co
     return [c for c in columns if c.key in wanted or any(row.get(c.key) is not None for row in rows)]
 
 
-_DIFFERENCE_COLUMNS = (
-    Column("row", "row"),
-    Column("accuracy", "accuracy, difference"),
-    Column("interval_95", "accuracy, 95 % interval"),
-    Column("macro_f1", "macro F1, difference"),
-    Column("macro_f1_interval_95", "macro F1, 95 % interval"),
-    Column("p_holm", "p (McNemar, Holm)", digits=4),
-)
-
-
 def _title(axes: Sequence[Axis], facts: Mapping[str, Any]) -> str:
     what = " x ".join(["modalities", *(axis.key for axis in axes)])
     of_the_paper = {0: " (table 4 of the paper)", 1: " (table 5 of the paper)"}.get(len(axes), "")
@@ -144,7 +131,7 @@ def _title(axes: Sequence[Axis], facts: Mapping[str, Any]) -> str:
 
 def _notes(facts: Mapping[str, Any]) -> list[str]:
     seeds = f"{facts['seeds']} seeds: means" if facts["seeds"] > 1 else "One seed"
-    tested = next(row["n"] for row in facts["rows"] if "n" in row)
+    tested = next(row["clips"] for row in facts["rows"] if "clips" in row)
     notes = [
         f"{seeds}; {tested} test clips; 95 % intervals by the bootstrap over subjects and their clips (over clips "
         "where there is one subject). Training seconds are of one training.",
@@ -157,14 +144,4 @@ def _notes(facts: Mapping[str, Any]) -> list[str]:
     if any(row["published"] is not None for row in facts["rows"]):
         notes.append("Published: by the paper, on other data, with the whole network; not measured here.")
     notes += [f"{failure['row']} failed: {failure['reason']}" for failure in facts["failures"]]
-    return notes
-
-
-def _notes_on_differences(facts: Mapping[str, Any]) -> list[str]:
-    notes = [
-        "Row minus best on the same clips, intervals by the paired bootstrap. The best row was chosen by these same "
-        "clips, so the differences come out somewhat too large."
-    ]
-    if facts["seeds"] == 1:
-        notes.append("p takes clips as independent; clips of one person are not: with few people trust the interval.")
     return notes

@@ -14,9 +14,10 @@ from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.evaluation.comparison import holm
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import Column
-from mmtsa_cli.stages.bench_differences import difference_of
-from mmtsa_cli.stages.bench_table import Pooled, Shown, pooled, shown
+from mmtsa_cli.stages.bench_table import Shown, shown
 from mmtsa_cli.stages.benchmark import RESULTS
+from mmtsa_cli.stages.differences import difference_of
+from mmtsa_cli.stages.pooled import Pooled, pooled
 from mmtsa_cli.stages.units import UNITS, UnitResult, read_result
 
 COLUMNS = (

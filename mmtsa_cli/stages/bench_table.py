@@ -7,13 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mmtsa_cli.errors import DataError
-from mmtsa_cli.evaluation.intervals import bootstrap
-from mmtsa_cli.evaluation.metrics import score
 from mmtsa_cli.reporting.result_tables import Column, cells_of, on_the_right
+from mmtsa_cli.stages.pooled import pooled, scores
 from mmtsa_cli.stages.units import UnitResult
 
 _METHOD, _OUTCOME = Column("method", "method"), Column("outcome", "outcome")
@@ -48,51 +43,6 @@ class Shown:
     notes: list[str]
 
 
-@dataclass(frozen=True)
-class Pooled:
-    """The predictions of a system for the test clips of all folds.
-
-    Attributes
-    ----------
-    ids, subjects : tuple of str
-        Of n clips, in the order of `ids`.
-    true : (n,) int64 array
-    predicted : (s, n) int64 array
-        One row a seed.
-    classes : tuple of str
-    """
-
-    ids: tuple[str, ...]
-    subjects: tuple[str, ...]
-    true: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    classes: tuple[str, ...]
-
-
-def pooled(results: Sequence[UnitResult]) -> Pooled:
-    """Return the predictions of finished units of one system, the same folds for each seed.
-
-    Raises
-    ------
-    DataError
-        The seeds were tested on different clips.
-    """
-    classes = tuple(sorted({name for result in results for name in result.classes}))
-    numbers = {name: number for number, name in enumerate(classes)}
-    clips: dict[int, list[tuple[str, str, int, int]]] = {}
-    for result in results:
-        own, said = np.array([numbers[name] for name in result.classes]), result.predictions()
-        columns = (own[said.labels].tolist(), own[said.probabilities.argmax(axis=1)].tolist())
-        clips.setdefault(result.unit.seed, []).extend(zip(said.ids, said.subjects, *columns, strict=True))
-    rows = [sorted(clips[seed]) for seed in sorted(clips)]
-    heads = {tuple(row[:3] for row in one) for one in rows}
-    if len(heads) > 1:
-        raise DataError("the seeds were tested on different clips", where=results[0].unit.method)
-    ids, subjects, true = zip(*next(iter(heads)), strict=True)
-    predicted = np.array([[row[3] for row in one] for one in rows], np.int64)
-    return Pooled(ids, subjects, np.array(true, np.int64), predicted, classes)
-
-
 def system_row(method: str, results: Sequence[UnitResult]) -> dict[str, Any]:
     """Return the row of a system; one of which a unit failed has no scores.
 
@@ -104,19 +54,10 @@ def system_row(method: str, results: Sequence[UnitResult]) -> dict[str, Any]:
         more = f" ({len(failed)} of {len(results)} units)" if len(results) > 1 else ""
         return {"method": method, "status": "failed", "outcome": f"failed{more}: {failed[0].error}"}
     said = pooled(results)
-    points = [score(said.true, predicted, len(said.classes)) for predicted in said.predicted]
-    accuracies = [point.accuracy for point in points]
-    interval = bootstrap(said.true, said.predicted, said.subjects, len(said.classes))
     return {
         "method": method,
         "status": "done",
-        "accuracy": statistics.fmean(accuracies),
-        "interval_95": list(interval.accuracy),
-        "deviation": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        "macro_f1": statistics.fmean(point.macro_f1 for point in points),
-        "macro_f1_interval_95": list(interval.macro_f1),
-        "interval_over": interval.over,
-        "clips": len(said.true),
+        **scores(said),
         "subjects": len(set(said.subjects) - {""}) or None,
         "seeds": sorted({result.unit.seed for result in results}),
         "modalities": list(results[0].unit.modalities),

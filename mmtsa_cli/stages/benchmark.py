@@ -17,20 +17,19 @@ from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import write_tables
-from mmtsa_cli.stages.bench_differences import COLUMNS as BETWEEN_SYSTEMS
-from mmtsa_cli.stages.bench_differences import differences_to_best, notes_on
 from mmtsa_cli.stages.bench_plan import Plan, make_plan, unit_name
 from mmtsa_cli.stages.bench_table import (
     Shown,
     columns_of,
     left_out_row,
     notes_of,
-    pooled,
     shown,
     shown_in_two,
     system_row,
 )
+from mmtsa_cli.stages.differences import write_differences
 from mmtsa_cli.stages.paper_tables import laid_out
+from mmtsa_cli.stages.pooled import pooled
 from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import stop_on_signals
@@ -247,7 +246,9 @@ def _write(
     units = [{**asdict(result), "directory": result.directory and result.directory.name} for result in results]
     (output / RESULTS).write_text(json.dumps(units, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     rows, title = facts["rows"], f"{facts['data']}, {facts['protocol']}"
-    _write_differences(output, rows, results)
+    done = [row["method"] for row in rows if row["status"] == "done"]
+    said = {name: pooled([result for result in results if result.unit.method == name]) for name in done}
+    write_differences(output, DIFFERENCES, said, what="method")
     write_tables(output, TABLE, title, columns_of(rows), rows, facts["notes"])
     named = [{**row, "name": row["method"]} for row in rows]
     plot_accuracy_latency(output / PLOT, named, title=f"{title}: accuracy and time of one clip")
@@ -257,16 +258,6 @@ def _write(
         write_tables(output, f"table-{table}", *paper)
         tables.append(shown(*paper))
     return tuple(tables)
-
-
-def _write_differences(output: Path, rows: Sequence[Mapping[str, Any]], results: Sequence[UnitResult]) -> None:
-    done = [row["method"] for row in rows if row["status"] == "done"]
-    if len(done) > 1:
-        best, compared = differences_to_best(
-            {name: pooled([r for r in results if r.unit.method == name]) for name in done}
-        )
-        title = f"Differences to {best}, the system with the highest accuracy"
-        write_tables(output, DIFFERENCES, title, BETWEEN_SYSTEMS, compared, notes_on(compared))
 
 
 def _summary(facts: Mapping[str, Any]) -> dict[str, Any]:

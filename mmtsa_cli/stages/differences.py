@@ -1,16 +1,16 @@
-"""How systems of a benchmark differ on the same test clips, and which differences are larger than chance."""
+"""How the rows of a table differ on the same test clips, and which differences are larger than chance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.evaluation.comparison import holm, mcnemar, paired_difference
-from mmtsa_cli.reporting.result_tables import Column
-from mmtsa_cli.stages.bench_table import Pooled
+from mmtsa_cli.reporting.result_tables import Column, write_tables
+from mmtsa_cli.stages.pooled import Pooled
 
-COLUMNS = (
-    Column("method", "method"),
+_COLUMNS = (
     Column("difference", "accuracy, difference", 2, 100),
     Column("interval_95", "95 % interval", 2, 100),
     Column("macro_f1_difference", "macro F1, difference", 2, 100),
@@ -20,7 +20,7 @@ COLUMNS = (
 )
 
 
-def difference_of(one: Pooled, other: Pooled) -> dict[str, Any]:
+def difference_of(one: Pooled, other: Pooled, *, seed: int = 0) -> dict[str, Any]:
     """Return by how much one differs from the other on the same clips.
 
     Returns
@@ -30,7 +30,7 @@ def difference_of(one: Pooled, other: Pooled) -> dict[str, Any]:
         subjects, `over` what it was drawn, `mcnemar_p` of the first seed with its counts, `verdict` ("yes" where the
         interval of the accuracy does not hold 0).
     """
-    difference = paired_difference(one.true, one.predicted, other.predicted, one.subjects, len(one.classes))
+    difference = paired_difference(one.true, one.predicted, other.predicted, one.subjects, len(one.classes), seed=seed)
     test = mcnemar(one.true, one.predicted[0], other.predicted[0])
     low, high = difference.accuracy_interval_95
     return {
@@ -46,27 +46,44 @@ def difference_of(one: Pooled, other: Pooled) -> dict[str, Any]:
     }
 
 
-def differences_to_best(said: Mapping[str, Pooled]) -> tuple[str, list[dict[str, Any]]]:
-    """Return the system with the highest accuracy, and by how much each other one differs from it.
+def write_differences(
+    directory: Path, name: str, said: Mapping[str, Pooled], *, what: str, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Write by how much each row differs from the one with the highest accuracy, and return it.
 
     Parameters
     ----------
+    directory, name
+        Of the tables, as of `write_tables`.
     said : mapping of str to Pooled
-        By system, at least two, of the same clips and seeds.
+        By row, of the same clips and seeds; of fewer than two rows nothing is written.
+    what : str
+        What a row is ("method"): the column of the rows' names.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of dict
+        `what`, the row; `best`, the best one; what `difference_of` returns; `holm_p`.
     """
-    accuracies = {name: float((own.predicted == own.true).mean()) for name, own in said.items()}
-    best = max(accuracies, key=lambda name: accuracies[name])
-    rows = [{"method": name, **difference_of(own, said[best])} for name, own in said.items() if name != best]
+    if len(said) < 2:
+        return []
+    best = max(said, key=lambda row: float((said[row].predicted == said[row].true).mean()))
+    others = [row for row in said if row != best]
+    rows = [{what: row, "best": best, **difference_of(said[row], said[best], seed=seed)} for row in others]
     for row, corrected in zip(rows, holm([row["mcnemar_p"] for row in rows]), strict=True):
         row["holm_p"] = corrected
-    return best, rows
+    title = f"Differences to {best}, the {what} with the highest accuracy"
+    write_tables(directory, name, title, [Column(what, what), *_COLUMNS], rows, _notes(rows, said[best]))
+    return rows
 
 
-def notes_on(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what must be known to read differences to the best."""
+def _notes(rows: Sequence[Mapping[str, Any]], best: Pooled) -> list[str]:
+    seeds = " of the first seed" if len(best.predicted) > 1 else ""
     return [
         f"Row minus best on the same clips; intervals: paired bootstrap over {rows[0]['over']}; beyond chance: the "
         "interval does not hold 0. The best row was chosen by these same clips, so differences come out somewhat too "
-        "large. McNemar's test takes clips as independent, which promises too much with few subjects: trust the "
-        "interval."
+        f"large. McNemar's test{seeds} takes clips as independent, which promises too much with few subjects: trust "
+        "the interval."
     ]
