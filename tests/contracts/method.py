@@ -26,7 +26,7 @@ SMALL: Mapping[str, Any] = {
     "model": {"backbone": "resnet10", "width": 0.25, "hidden": 32, "dropout": 0.1},
     "imaging": {"scale": "dataset", "range": "unit", "image_size": 24},
     "training": {
-        "epochs": 12,
+        "epochs": 10,
         "batch_size": 6,
         "optimizer": "adamw",
         "lr": 0.004,
@@ -34,6 +34,8 @@ SMALL: Mapping[str, Any] = {
         "threads": 1,
         "precision": "float32",
     },
+    "features": 32,
+    "trajectories": {"step": 10, "tracks": 64},
 }
 
 

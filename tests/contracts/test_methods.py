@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,15 @@ from mmtsa_cli.sampling.store import Store
 from tests.contracts import method as contract
 
 NAMES = [entry.name for entry in ENTRIES]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache for the module: trajectories take as long as all else."""
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMTSA_CACHE", str(directory))
+        yield directory
 
 
 @pytest.fixture(scope="module")
