@@ -3,11 +3,14 @@
 A protocol is a mapping: `{"train": {column: [values]}, "test": {column: [values]}}` for one split (a clip belongs
 to a side if it matches every column named there), `{"folds": {name: split, ...}}` for several,
 `{"leave_one_out": column}`, or `{"k_fold": {"column": column, "folds": k, "seed": s}}`, which deals the values of a
-column out to k folds. Each may say its `source`, a text.
+column out to k folds. Each may say its `source`, a text, and `less`, which leaves clips out of every fold's training
+part, as a learning curve does: `{"subject": 2, "share": 0.1, "seed": s}` keeps the clips of two subjects, drawn by the
+seed, and of those a tenth of each label's.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -191,6 +194,10 @@ def _check_column(column: str, clips: Columns, where: str) -> None:
 
 def _folds(title: str, definition: Mapping[str, Any], clips: Columns, where: Source | str) -> list[Fold]:
     definition = {key: value for key, value in definition.items() if key != "source"}
+    if "less" in definition:
+        less = definition.pop("less")
+        place = _place(where, ("less",))
+        return [_with_less(fold, less, clips, place) for fold in _folds(title, definition, clips, where)]
     keys = set(definition)
     if keys == {"k_fold"}:
         return _k_fold(definition["k_fold"], clips, where)
@@ -245,6 +252,32 @@ def _k_fold(wanted: Any, clips: Columns, where: Source | str) -> list[Fold]:
         split = {"train": {column: [v for v in values if v not in part]}, "test": {column: part}}
         folds.append(_fold(f"fold-{number}", split, clips, where, ("k_fold",)))
     return folds
+
+
+def _with_less(fold: Fold, less: Any, clips: Columns, place: str) -> Fold:
+    """Leave clips out of a fold's training part: all but some values of columns, then all but a share of each label."""
+    if not isinstance(less, Mapping) or not set(less) - {"seed"}:
+        raise UsageError("not a protocol", where=place, expected="less: {subject: 2, share: 0.5, seed: 0}")
+    seed, share = less.get("seed", 0), less.get("share", 1.0)
+    if not isinstance(share, int | float) or not 0 < share <= 1 or not isinstance(seed, int) or seed < 0:
+        raise UsageError("not a protocol", where=place, expected="a share above 0, at most 1, and a seed of 0 or more")
+    kept = fold.train
+    for column in (key for key in less if key not in ("share", "seed")):
+        _check_column(column, clips, place)
+        present = sorted({clips[i].get(column, "") for i in kept}, key=_natural)
+        count = less[column]
+        if not isinstance(count, int) or not 1 <= count <= len(present):
+            expected = f"a number of values of {column} from 1 to {len(present)}, as fold {fold.name} trains on so many"
+            raise UsageError("not a protocol", where=place, expected=expected, found=str(count))
+        drawn = {present[i] for i in np.random.default_rng([seed, 13]).permutation(len(present))[:count]}
+        kept = tuple(i for i in kept if clips[i].get(column, "") in drawn)
+    by_label: dict[str, list[int]] = {}
+    for i in np.random.default_rng([seed, 17]).permutation(kept).tolist():
+        by_label.setdefault(clips[i]["label"], []).append(i)
+    shares = [own[: max(1, math.floor(share * len(own) + 0.5))] for own in by_label.values()]
+    fewer = replace(fold, train=tuple(sorted(i for own in shares for i in own)))
+    _prove(fewer, clips, place)
+    return fewer
 
 
 def _fold(name: str, split: Any, clips: Columns, where: Source | str, prefix: tuple[str, ...]) -> Fold:

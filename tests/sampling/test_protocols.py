@@ -153,6 +153,51 @@ def test_k_folds_by_a_seed_from_a_file(tmp_path):
     assert sorted(map(len, orders[0])) == [9, 9, 9, 9]
 
 
+def less(tmp_path, text, clips, protocol="leave_one_out: subject"):
+    path = tmp_path / "curve.yaml"
+    path.write_text(f"{protocol}\nless: {text}\n")
+    return resolve(str(path), clips, published={}).folds
+
+
+def test_less_keeps_some_people_and_a_share_of_each_label(tmp_path):
+    clips = [{"id": f"{s}-{n}", "label": "ab"[n % 2], "subject": str(s)} for s in range(6) for n in range(10)]
+    whole = less(tmp_path, "{share: 1}", clips)
+    for fold, full in zip(less(tmp_path, "{subject: 2, share: 0.3, seed: 4}", clips), whole, strict=True):
+        assert fold.test == full.test
+        assert set(fold.train) < set(full.train)
+        assert len({clips[i]["subject"] for i in fold.train}) == 2
+        # 10 clips of each label by two people: a share of 0.3 is 3.
+        assert sorted(clips[i]["label"] for i in fold.train) == ["a"] * 3 + ["b"] * 3
+    drawn = [[fold.train for fold in less(tmp_path, f"{{subject: 2, seed: {seed}}}", clips)] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    one = less(tmp_path, "{share: 0.01}", clips)[0]
+    assert sorted(clips[i]["label"] for i in one.train) == ["a", "b"]
+
+
+def test_a_larger_share_holds_the_smaller_one(tmp_path):
+    clips = [{"id": f"{s}-{n}", "label": "ab"[n % 2], "subject": str(s)} for s in range(6) for n in range(10)]
+    small, large = (less(tmp_path, f"{{share: {share}}}", clips)[0].train for share in (0.2, 0.6))
+    assert set(small) < set(large)
+    few, many = (less(tmp_path, f"{{subject: {count}}}", clips)[0].train for count in (1, 3))
+    assert set(few) < set(many)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("{seed: 1}", "expected less: {subject: 2, share: 0.5, seed: 0}"),
+        ("{share: 1.5}", "expected a share above 0, at most 1, and a seed of 0 or more"),
+        ("{person: 2}", "the index has no column 'person'"),
+        ("{subject: 9}", "expected a number of values of subject from 1 to 3, as fold subject-1 trains on so many"),
+        ("{session: 1, seed: 0}", "in the test part of fold subject-1 that training never saw"),
+    ],
+)
+def test_less_that_cannot_be(tmp_path, text, phrase):
+    with pytest.raises(MmtsaError, match=re.escape(phrase)) as caught:
+        less(tmp_path, text, people(4))
+    assert "line 2" in caught.value.line()
+
+
 @pytest.mark.parametrize(
     ("text", "phrase"),
     [
