@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,14 @@ class SensorAugmentation:
     scale: float = option(0.0, "standard deviation of the logarithm of a factor on a sensor", low=0, high=1)
     offset: float = option(0.0, "standard deviation of a shift of each axis, as a part of its spread", low=0, high=1)
     noise: float = option(0.0, "standard deviation of white noise, as a part of each axis's spread", low=0, high=1)
+    gap: float = option(
+        0.0, "mean part of a window that is lost in one piece and bridged by a straight line", low=0, high=0.5
+    )
 
     @property
     def active(self) -> bool:
         """Whether anything varies."""
-        return any((self.rotation, self.speed, self.warp, self.scale, self.offset, self.noise))
+        return any((self.rotation, self.speed, self.warp, self.scale, self.offset, self.noise, self.gap))
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def change_windows(
         windows = windows + rng.normal(size=(channels, 1)) * options.offset * spread[:, None]
     if options.noise:
         windows = windows + rng.normal(size=windows.shape) * options.noise * spread[:, None]
+    if options.gap:
+        windows = _with_gaps(windows, options.gap, rng)
     return np.ascontiguousarray(windows, np.float32)
 
 
@@ -149,6 +155,23 @@ def _stretched(
     low = np.minimum(positions.astype(np.int64), max(last - 1, 0))
     part = (positions - low)[..., None]
     return rows[low] * (1 - part) + rows[np.minimum(low + 1, last)] * part
+
+
+def _with_gaps(windows: NDArray[Any], part: float, rng: np.random.Generator) -> NDArray[Any]:
+    """Return windows, (N, C, K), each without a piece of it, of up to twice `part` of its length.
+
+    The rest is held where the piece is at an end, as `clean` fills what a sensor lost.
+    """
+    samples = windows.shape[2]
+    bridged = np.array(windows)
+    for window in bridged:
+        length = round(rng.uniform(0, 2 * part) * samples)
+        start = int(rng.integers(samples - length + 1))
+        kept = np.r_[0:start, start + length : samples]
+        if length and len(kept):
+            lost = np.arange(start, start + length)
+            window[:, lost] = [np.interp(lost, kept, axis[kept]) for axis in window]
+    return bridged
 
 
 def _rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:

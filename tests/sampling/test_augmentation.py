@@ -78,6 +78,26 @@ def test_amplitude_changes_are_about_as_large_as_asked(name):
     assert 0.001 < difference < 0.5 * SPREAD.mean()
 
 
+def test_a_gap_is_one_piece_bridged_by_a_line_and_as_long_as_asked():
+    rows = np.random.default_rng(3).normal(size=(300, 2)).astype(np.float32)
+    lost = []
+    for seed in range(60):
+        windows, _ = changed(SensorAugmentation(gap=0.2), rows=rows, seed=seed, vectors=False)
+        for window, before in zip(windows, plain(rows), strict=True):
+            (gone,) = np.nonzero((window != before).any(axis=0))
+            lost.append(len(gone) / 50)
+            if len(gone):
+                assert len(gone) == gone[-1] - gone[0] + 1
+                np.testing.assert_allclose(np.diff(window[:, gone], n=2, axis=1), 0, atol=1e-5)
+                inside = gone[0] > 0 and gone[-1] < 49
+                if inside:
+                    bridge = window[:, gone[0] - 1 : gone[-1] + 2]
+                    np.testing.assert_allclose(np.diff(bridge, n=2, axis=1), 0, atol=1e-5)
+    # 180 lengths from 0 to 0.4: their mean is 0.2, with a standard error of 0.009.
+    assert abs(np.mean(lost) - 0.2) < 0.03
+    assert max(lost) <= 0.4
+
+
 def test_the_same_generator_changes_the_same():
     options = SensorAugmentation(10, 0.1, 0.1, 0.1, 0.1, 0.1)
     assert np.array_equal(changed(options, seed=3)[0], changed(options, seed=3)[0])
