@@ -20,6 +20,18 @@ from mmtsa_cli.commands import console, options
     is_flag=True,
     help="Fit a temperature on the run's validation clips; report the calibration error before and after.",
 )
+@click.option(
+    "--modalities",
+    callback=options.names,
+    help="With these alone, of a run that learned to do without the others (train --modality-dropout).",
+)
+@click.option("--all-subsets", is_flag=True, help="Also with every subset of the modalities.")
+@click.option(
+    "--corrupt",
+    callback=options.names,
+    metavar="FAULTS",
+    help="Also with faults, each at four strengths: all, or some of noise, bias, drop, shift, blur, dark, occlude.",
+)
 @options.overwrite
 @options.json_output
 def command(
@@ -29,6 +41,9 @@ def command(
     protocol: str | None,
     seed: int,
     calibrate: bool,
+    modalities: tuple[str, ...] | None,
+    all_subsets: bool,
+    corrupt: tuple[str, ...] | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -37,26 +52,30 @@ def command(
     Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1
     of each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv
     and confusion.png. A run of several folds is reported fold by fold and pooled. With --calibrate also
-    calibration.json, which `mmtsa predict --calibration` uses.
+    calibration.json, which `mmtsa predict --calibration` uses; with --all-subsets subsets.csv; with --corrupt
+    robustness.csv and robustness.png.
 
     \b
     Examples:
       mmtsa eval run samples -o eval
       mmtsa eval run samples -o eval --protocol split.yaml --json
       mmtsa eval run samples -o eval --calibrate
+      mmtsa eval run samples -o eval --all-subsets --corrupt noise,drop,shift,blur
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import eval as evaluation
 
+    wanted = evaluation.EvalOptions(modalities or (), all_subsets, corrupt or (), calibrate)
     with console.progress("predict") as progress:
         result = evaluation.run(
             run,
             samples,
             output,
             protocol=protocol,
+            options=wanted,
             seed=seed,
-            calibrate=calibrate,
             overwrite=overwrite,
             progress=progress,
+            note=console.note,
         )
     if not result.fresh:
         console.note(f"{output} already holds this result")
@@ -75,6 +94,15 @@ def command(
             for n, c in metrics["per_class"].items()
         ],
     )
+    if "subsets" in metrics:
+        rows = [("+".join(row["modalities"]), *_row(row)) for row in metrics["subsets"]]
+        console.print_table("Subsets of the modalities", ("modalities", *_COLUMNS[1:]), rows)
+    if "robustness" in metrics:
+        sound = ("none", 0.0, *_row(metrics))
+        faulty = [(row["fault"], row["strength"], *_row(row)) for row in metrics["robustness"]]
+        console.print_table("Faults", ("fault", "strength", *_COLUMNS[1:]), [sound, *faulty])
+        about = {row["fault"]: row["about"] for row in metrics["robustness"]}
+        console.note("strengths: " + "; ".join(f"{fault}, {what}" for fault, what in about.items()))
     if "calibration" in metrics:
         _print_calibration(metrics["calibration"])
     if "ceilings" in metrics:

@@ -19,6 +19,11 @@ from mmtsa_cli.commands import console, options
 @options.protocol
 @options.modalities
 @click.option("--backbone", help="bn_inception, resnet10 or a classification model of torchvision, over the recipe.")
+@click.option(
+    "--modality-dropout",
+    type=click.FloatRange(0, 0.9),
+    help="Chance that a training clip lacks a modality, over the recipe: afterwards any may be missing.",
+)
 @options.recipe_seed
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
@@ -32,6 +37,7 @@ def command(
     protocol: str | None,
     modalities: tuple[str, ...] | None,
     backbone: str | None,
+    modality_dropout: float | None,
     seed: int | None,
     resume: bool,
     show_recipe: bool,
@@ -53,6 +59,8 @@ def command(
 
     if backbone:
         settings = (*settings, f"model.backbone={backbone}")
+    if modality_dropout is not None:
+        settings = (*settings, f"model.modality_dropout={modality_dropout}")
     if show_recipe:
         click.echo(train.show_recipe(recipe, settings), nl=False)
         return

@@ -8,20 +8,24 @@ classify.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmtsa_cli.artifacts.options import option
-from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions
+from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions, Prediction, Progress
 from mmtsa_cli.methods.warm_start import keep_alone, start_from_alone
 from mmtsa_cli.models.network import SegmentNetwork, build_network
 from mmtsa_cli.models.pairing import pairing_loss
-from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.sampling.draw import Batch, Samples
 from mmtsa_cli.training.checkpoint import LAST, TrainingState
 from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.optimisation import autocast
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,35 @@ class Mmtsa(NetworkMethod):
         if len(self.inputs) == 1:
             keep_alone(self, samples, validation, state, seed=seed, run=run)
         return state
+
+    def predict_subsets(
+        self,
+        samples: Samples,
+        subsets: Sequence[Sequence[str]],
+        *,
+        seed: int = 0,
+        progress: Progress = lambda done, total: None,
+    ) -> list[Prediction]:
+        """Return what the network says with the modalities of each subset alone.
+
+        Raises
+        ------
+        DataError
+            It was trained without modality dropout, so it needs all.
+        """
+
+        def forward(batch: Batch) -> tuple[NDArray[np.float64], ...]:
+            self.network.eval()
+            with torch.inference_mode(), autocast(self.options.training.precision, self.device):
+                said = self.network.forward_subsets(self._tensors(batch), subsets)
+            return tuple(
+                values.double().cpu().numpy()
+                for logits, attention in said
+                for values in (logits.double().softmax(dim=1), attention)
+            )
+
+        found = self._averaged(samples, forward, seed=seed, progress=progress)
+        return [Prediction(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
 
 
 class MmtsaConcat(Mmtsa):

@@ -227,24 +227,34 @@ class NetworkMethod(ABC):
 
     def predict(self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None) -> Prediction:
         """Return probabilities and attention of every clip, averaged over `draws`: the centre, then random ones."""
-        sums: list[NDArray[np.float64]] = [np.zeros(0), np.zeros(0)]
+        return Prediction(*self._averaged(samples, self._forward, seed=seed, progress=progress))
+
+    def _averaged(
+        self,
+        samples: Samples,
+        forward: Callable[[Batch], tuple[NDArray[np.float64], ...]],
+        *,
+        seed: int,
+        progress: Progress,
+    ) -> list[NDArray[np.float64]]:
+        """Return what `forward` says of every clip, array by array, averaged over draws."""
+        sums: list[NDArray[np.float64]] = []
         total = self.options.draws * len(samples)
         for draw in range(self.options.draws):
             parts = []
             for batch in _prefetched(self._evaluation_batches(samples, draw, seed)):
-                parts.append(self._forward(batch))
-                progress(draw * len(samples) + sum(len(p) for p, _ in parts), total)
+                parts.append(forward(batch))
+                progress(draw * len(samples) + sum(len(part[0]) for part in parts), total)
             stacked = [np.concatenate(side) for side in zip(*parts, strict=True)]
-            sums = [s + now if draw else now for s, now in zip(sums, stacked, strict=True)]
-        return Prediction(sums[0] / self.options.draws, sums[1] / self.options.draws)
+            sums = [s + now for s, now in zip(sums, stacked, strict=True)] if draw else stacked
+        return [one / self.options.draws for one in sums]
 
     def _evaluation_batches(self, samples: Samples, draw: int, seed: int) -> Iterator[Batch]:
         # Small enough for any machine; the result does not depend on it.
         size = 32
         for start in range(0, len(samples), size):
-            positions = range(start, min(start + size, len(samples)))
-            generators = [_generator(seed, 2**31 + draw, p) for p in positions] if draw else None
-            yield samples.batch(list(positions), generators=generators)
+            positions = list(range(start, min(start + size, len(samples))))
+            yield samples.batch(positions, generators=evaluation_generators(seed, draw, positions))
 
     def _forward(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         self.network.eval()
@@ -325,6 +335,11 @@ class _BatchPlan:
     def _draw(self, epoch: int, part: NDArray[np.int64]) -> Batch:
         generators = [_generator(self._seed, epoch, int(position)) for position in part]
         return self._samples.batch(part.tolist(), generators=generators, augmentation=self._augmentation)
+
+
+def evaluation_generators(seed: int, draw: int, positions: Sequence[int]) -> list[np.random.Generator] | None:
+    """Return what draws some clips for the `draw`-th time of an evaluation; None, their centres, for draw 0."""
+    return [_generator(seed, 2**31 + draw, position) for position in positions] if draw else None
 
 
 def _generator(seed: int, epoch: int, position: int) -> np.random.Generator:

@@ -37,7 +37,10 @@ class ModelOptions:
     position_embedding: bool = option(False, "attention sees the order of segments: one learned vector a segment")
     level: bool = option(False, "mean and deviation of each axis of a window stand beside its field's features")
     modality_dropout: float = option(
-        0.0, "chance that a training clip lacks a modality; one always stays", low=0, high=0.9
+        0.0,
+        "chance that a training clip lacks a modality; one always stays. Above 0 any of them may be missing later",
+        low=0,
+        high=0.9,
     )
     auxiliary: float = option(0.0, "weight of each modality's own loss beside that of the fused ones; 0: none", low=0)
     pairing: float = option(
@@ -111,8 +114,9 @@ class SegmentNetwork(nn.Module):
     pairing : mapping of str to nn.Module
         Per modality a projection of a segment's features, (B, N, D_m) to (B, N, P), or none at all; of training alone.
     modality_dropout : float
-        Chance, in training, that all features of a modality of a clip are zero. One modality always stays; those that
-        stay are scaled up, so that the sum keeps its size.
+        Chance, in training, that a modality of a clip is absent: a learned vector, its token, stands in the place of
+        its features in every segment. One modality always stays. Above 0, and with several modalities, evaluation
+        takes any of them, and tokens for the others: what is absent cannot influence the result.
     """
 
     def __init__(
@@ -133,6 +137,9 @@ class SegmentNetwork(nn.Module):
         self.auxiliary = nn.ModuleDict({_key(name): head for name, head in (auxiliary or {}).items()})
         self.pairing = nn.ModuleDict({_key(name): projection for name, projection in (pairing or {}).items()})
         self.modality_dropout = modality_dropout
+        self.tokens = nn.ParameterDict()
+        if modality_dropout and len(encoders) > 1:
+            self.tokens = nn.ParameterDict({_key(name): torch.zeros(_width(e)) for name, e in encoders.items()})
 
     def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Classify clips.
@@ -142,7 +149,7 @@ class SegmentNetwork(nn.Module):
         inputs : mapping of str to tensor
             `NAME` of a video: (B, N, H, W, C) uint8; of a sensor: (B, N, C, K) in its unit. `NAME.extremes` of a
             sensor: (B, C, 2), minimum and maximum of each axis over the whole clip, which scale "clip" needs. Further
-            ones are passed over.
+            ones are passed over. A network with tokens needs one modality of its own.
 
         Returns
         -------
@@ -153,10 +160,28 @@ class SegmentNetwork(nn.Module):
         Raises
         ------
         DataError
-            A modality of the network is not among the inputs.
+            A modality of the network is not among the inputs, and it has no tokens; or none of them is.
         """
         fused, attention = self.fuse(inputs)
         return self.classifier(fused), attention
+
+    def forward_subsets(
+        self, inputs: Mapping[str, Tensor], subsets: Sequence[Sequence[str]]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return what `forward` says with the modalities of each subset alone; each is encoded once.
+
+        Raises
+        ------
+        DataError
+            As of `forward`.
+        """
+        features = dict(zip(self.modalities, self._features(inputs), strict=True))
+        said = []
+        for subset in subsets:
+            kept = {name: feature for name, feature in features.items() if name in subset}
+            fused, attention = self.fusion(torch.cat(self._completed(kept), dim=-1))
+            said.append((self.classifier(fused), attention))
+        return said
 
     def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the fused features, (B, D), that the classifier gets, and the attention, (B, N)."""
@@ -172,20 +197,36 @@ class SegmentNetwork(nn.Module):
         return TrainingOutput(self.classifier(fused), attention, own, paired)
 
     def _features(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        missing = [name for name in self.modalities if name not in inputs]
-        if missing:
+        """Return the features of each modality, (B, N, D_m); tokens of those that are not among the inputs."""
+        return self._completed(
+            {
+                name: self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes"))
+                for name in self.modalities
+                if name in inputs
+            }
+        )
+
+    def _completed(self, features: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return features in the order of the modalities, with tokens for those that are missing."""
+        missing = [name for name in self.modalities if name not in features]
+        if missing and not (self.tokens and features):
             raise DataError(
                 f"no {', '.join(missing)} in the input",
-                expected=", ".join(self.modalities),
-                found=", ".join(inputs) or "nothing",
+                expected=f"one of {', '.join(self.modalities)}" if self.tokens else ", ".join(self.modalities),
+                found=", ".join(features) or "nothing",
+                remedy="" if self.tokens else "a network trained with --modality-dropout 0.3 does without some of them",
             )
-        return [self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes")) for name in self.modalities]
+        if not missing:
+            return [features[name] for name in self.modalities]
+        like = next(iter(features.values()))
+        tokens = {name: self.tokens[_key(name)].to(like.dtype).expand(*like.shape[:2], -1) for name in missing}
+        return [features[name] if name in features else tokens[name] for name in self.modalities]
 
     def _fused(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         return self.fusion(torch.cat(self._drop(features), dim=-1))
 
     def _drop(self, features: list[Tensor]) -> list[Tensor]:
-        if not (self.training and self.modality_dropout and len(features) > 1):
+        if not (self.training and self.tokens):
             return features
         clips, count = len(features[0]), len(features)
         device = features[0].device
@@ -193,8 +234,15 @@ class SegmentNetwork(nn.Module):
         # A clip that would lose all keeps one of them.
         one = torch.arange(count, device=device) == torch.randint(count, (clips, 1), device=device)
         keep = keep | (one & ~keep.any(dim=1, keepdim=True))
-        weights = (keep * (count / keep.sum(dim=1, keepdim=True))).to(features[0].dtype)
-        return [feature * weights[:, number, None, None] for number, feature in enumerate(features)]
+        return [
+            torch.where(keep[:, number, None, None], feature, self.tokens[_key(name)].to(feature.dtype))
+            for number, (name, feature) in enumerate(zip(self.modalities, features, strict=True))
+        ]
+
+
+def _width(encoder: nn.Module) -> int:
+    """Return D_m of an encoder."""
+    return int(encoder.features)  # type: ignore[arg-type]
 
 
 def _key(modality: str) -> str:

@@ -1,4 +1,4 @@
-"""Plots as PNG files: training curves, confusion matrix, accuracy against latency."""
+"""Plots as PNG files: training curves, confusion matrix, accuracy against latency and against faults."""
 
 from __future__ import annotations
 
@@ -84,6 +84,40 @@ def plot_accuracy_latency(path: Path, rows: Sequence[Mapping[str, Any]], *, titl
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=11)
     _label_points(axes, [(row["latency_ms"], row["accuracy"]) for row in shown], [row["name"] for row in shown])
+    _save(figure, path)
+
+
+def plot_robustness(path: Path, rows: Sequence[Mapping[str, Any]], *, sound: Mapping[str, Any]) -> None:
+    """Draw how the accuracy falls as faults grow: one panel a fault, from sound clips on the left.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        `fault`, `about` (what a strength says), `strength`, `accuracy` and its `interval_95`, by fault.
+    sound : mapping
+        `accuracy` and `interval_95` of the clips as they are.
+    """
+    faults = list(dict.fromkeys(row["fault"] for row in rows))
+    columns = min(len(faults), 4)
+    lines = -(-len(faults) // columns)
+    figure, grid = plt.subplots(
+        lines, columns, figsize=(3.2 * columns, 2.9 * lines), layout="constrained", sharey=True, squeeze=False
+    )
+    for axes in grid.flat[len(faults) :]:
+        axes.set_visible(False)
+    for axes, fault in zip(grid.flat, faults, strict=False):
+        own = [{**sound, "strength": 0.0}, *(row for row in rows if row["fault"] == fault)]
+        strengths = [row["strength"] for row in own]
+        low, high = zip(*(row["interval_95"] for row in own), strict=True)
+        axes.fill_between(strengths, low, high, color=_BLUE, alpha=0.15, lw=0)
+        axes.plot(strengths, [row["accuracy"] for row in own], "o-", color=_BLUE, ms=4)
+        about = next(row["about"] for row in rows if row["fault"] == fault)
+        axes.set(title=fault, xlabel=about, ylim=(0, 1.02), xlim=(0, None))
+        axes.xaxis.label.set_size(8)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy")
     _save(figure, path)
 
 

@@ -187,13 +187,8 @@ class Samples:
     ) -> NDArray[np.float32]:
         """Return the windows of a clip, (N, C, K)."""
         stored = self.store.header.modalities[name]
-        rows = self.store.series(name, clip)
-        duration, samples = self.store.duration_s(clip), stored.window_samples(self.window_s)
-        starts = [
-            window_start(segment, fraction, self.window_s, duration)
-            for segment, fraction in zip(cut(duration, self.segments), fractions, strict=True)
-        ]
-        first = np.clip(np.rint(np.array(starts) * stored.rate).astype(int), 0, max(len(rows) - samples, 0))
+        rows, samples = self.store.series(name, clip), stored.window_samples(self.window_s)
+        first = self.first_rows(name, clip, fractions)
         if augmentation and augmentation.sensors.active and change and rng:
             low, high = self.store.extremes(name, clip).T
             return change_windows(
@@ -201,6 +196,16 @@ class Samples:
             )
         windows = rows[first[:, None] + np.arange(samples)]
         return np.ascontiguousarray(windows.transpose(0, 2, 1))
+
+    def first_rows(self, name: str, clip: int, fractions: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return where the window of each segment begins in a sensor's series, (N,), by places from 0 to 1 in them."""
+        rate, duration = self.store.header.modalities[name].rate, self.store.duration_s(clip)
+        starts = [
+            window_start(segment, fraction, self.window_s, duration)
+            for segment, fraction in zip(cut(duration, self.segments), fractions, strict=True)
+        ]
+        last = max(len(self.store.series(name, clip)) - self.window_samples(name), 0)
+        return np.clip(np.rint(np.array(starts) * rate).astype(int), 0, last)
 
     def _frames(
         self,

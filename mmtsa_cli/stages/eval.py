@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import calibrate as calibration
+from mmtsa_cli.stages.robustness import Condition, Conditions, write_conditions
 from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
 
 Progress = Callable[[int, int], None]
@@ -35,15 +36,46 @@ class EvalResult:
 
 
 @dataclass(frozen=True)
+class EvalOptions:
+    """What is evaluated besides the test clips as they are.
+
+    Attributes
+    ----------
+    modalities : tuple of str
+        Names or groups: with these alone; none: with all that the run was trained on.
+    all_subsets : bool
+        With every subset of them, too.
+    corrupt : tuple of str
+        With these faults of `sampling.corruption.CORRUPTIONS`, each at several strengths.
+    calibrate : bool
+        Also fit each fold's temperature on its validation clips, and say what it changes on the test clips. The
+        predictions that are written stay those of the networks.
+    """
+
+    modalities: tuple[str, ...] = ()
+    all_subsets: bool = False
+    corrupt: tuple[str, ...] = ()
+    calibrate: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """Return what was asked for; an evaluation of nothing more is told by its protocol alone."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in vars(self).items() if v}
+
+
+@dataclass(frozen=True)
 class _FoldResult:
-    """The test clips of one fold and what its network says of them."""
+    """The test clips of one fold and what its network says of them.
+
+    `others` holds the probabilities under other conditions (see `robustness`).
+    """
 
     name: str
     clips: tuple[int, ...]
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64]
     attention: NDArray[np.float64]
-    temperature: calibration.FoldTemperature | None = None
+    temperature: calibration.FoldTemperature | None
+    others: Mapping[Condition, NDArray[np.float64]]
 
 
 def run(
@@ -52,10 +84,11 @@ def run(
     output: Path,
     *,
     protocol: str | None = None,
+    options: EvalOptions | None = None,
     seed: int = 0,
-    calibrate: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> EvalResult:
     """Evaluate a run on the test clips of its protocol, or of another one.
 
@@ -64,31 +97,36 @@ def run(
     training, samples, output : Path
     protocol : str, optional
         Another protocol than the run's; refused where its test part holds clips that the run was trained on.
+    options : EvalOptions, optional
     seed : int
-        Of the bootstrap, and of random draws where the recipe asks for several.
-    calibrate : bool
-        Also fit each fold's temperature on its validation clips, and say what it changes on the test clips. The
-        predictions that are written stay those of the networks.
+        Of the bootstrap, of random draws where the recipe asks for several, and of faults.
+    note : callable
+        Told what a person should know.
 
     Raises
     ------
     UsageError, DataError, ArtifactError
     """
+    options = options or EvalOptions()
     trained = open_run(training)
     store = Store(samples)
     inputs = {str(training): fingerprint(training), str(samples): fingerprint(samples)}
     name = protocol or trained.manifest.configuration["protocol"]
-    # Left out where it is not asked for, so that evaluations of earlier versions are known again.
-    manifest = Manifest("eval", {"protocol": name, **({"calibrate": True} if calibrate else {})}, seed, inputs)
+    manifest = Manifest("eval", {"protocol": name, **options.asked()}, seed, inputs)
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return EvalResult(output, False, json.loads((output / "metrics.json").read_text(encoding="utf-8")))
     plan = _plan(trained.models, store, protocol)
-    if calibrate:
+    if options.calibrate:
         calibration.check_validation(trained, [model for model, _ in plan])
+    conditions = Conditions.of(trained, store, options.modalities, options.corrupt, subsets=options.all_subsets)
+    for text in conditions.notes:
+        note(text)
     with new_directory(output, manifest) as directory:
-        results = [_predict(trained, model, clips, store, seed, calibrate, progress) for model, clips in plan]
+        results = [_predict(trained, model, clips, store, seed, options, conditions, progress) for model, clips in plan]
         metrics = _metrics(results, store, name, trained.manifest.seed, seed)
-        if calibrate:
+        metrics["modalities"] = list(conditions.modalities)
+        metrics.update(_under_other_conditions(results, metrics, store, seed))
+        if options.calibrate:
             metrics["calibration"] = _calibration(results, store)
             calibration.write(directory, trained, metrics["calibration"])
         _write(directory, metrics, results, store)
@@ -164,40 +202,43 @@ def _predict(
     clips: tuple[int, ...],
     store: Store,
     seed: int,
-    calibrate: bool,
+    options: EvalOptions,
+    conditions: Conditions,
     progress: Progress,
 ) -> _FoldResult:
-    modalities = tuple(model["inputs"])
-    _check_modalities(model, store)
-    options = drawing(trained.recipe, model)
-    test = Samples(store, clips, modalities=modalities, classes=model["classes"], options=options)
+    draws = drawing(trained.recipe, model)
+    test = Samples(store, clips, modalities=conditions.modalities, classes=model["classes"], options=draws)
     method = restore(trained, model)
     prediction = method.predict(test, seed=seed, progress=progress)
-    temperature = calibration.fit(trained, model, method, store, seed=seed, progress=progress) if calibrate else None
-    parts = (tuple(model["classes"]), prediction.probabilities, prediction.attention, temperature)
-    return _FoldResult(model["fold"], clips, *parts)
+    others = conditions.predict(method, test, seed=seed, progress=progress)
+    temperature = None
+    if options.calibrate:
+        temperature = calibration.fit(trained, model, method, store, seed=seed, progress=progress)
+    said = (prediction.probabilities, prediction.attention, temperature, others)
+    return _FoldResult(model["fold"], clips, tuple(model["classes"]), *said)
+
+
+def _under_other_conditions(
+    results: Sequence[_FoldResult], metrics: Mapping[str, Any], store: Store, seed: int
+) -> dict[str, Any]:
+    """Return the scores of `subsets` and `robustness`, those that were asked for."""
+    found: dict[str, Any] = {}
+    for condition in results[0].others:
+        labels = [
+            _labels(replace(result, probabilities=result.others[condition]), metrics["classes"], store)
+            for result in results
+        ]
+        true, predicted = (np.concatenate([part[side] for part in labels]) for side in (0, 1))
+        subjects = [subject for part in labels for subject in part[2]]
+        scores = _scores(true, predicted, subjects, metrics["classes"], seed)
+        found.setdefault(condition.part, []).append({**condition.facts, **scores})
+    return found
 
 
 def _calibration(results: Sequence[_FoldResult], store: Store) -> dict[str, Any]:
     true = [_labels(result, result.classes, store)[0] for result in results]
     temperatures = [result.temperature for result in results if result.temperature]
     return calibration.summary(temperatures, [result.probabilities for result in results], true)
-
-
-def _check_modalities(model: Mapping[str, Any], store: Store) -> None:
-    for name, wanted in model["inputs"].items():
-        stored = store.header.modalities.get(name)
-        if stored is None or (stored.kind, len(stored.channels)) != (wanted["kind"], wanted["channels"]):
-            found = (
-                f"{stored.kind} with {len(stored.channels)} channels" if stored else ", ".join(store.header.modalities)
-            )
-            raise DataError(
-                f"the samples do not have the run's {name}",
-                where=str(store.directory),
-                expected=f"{wanted['kind']} with {wanted['channels']} channels",
-                found=found,
-                remedy="sample the same modalities as for training",
-            )
 
 
 def _metrics(
@@ -288,6 +329,7 @@ def _write(directory: Path, metrics: Mapping[str, Any], results: Sequence[_FoldR
     low, high = metrics["interval_95"]
     title = f"{metrics['protocol']}: accuracy {metrics['accuracy']:.3f} ({low:.3f} to {high:.3f}), {metrics['n']} clips"
     plot_confusion(directory / "confusion.png", matrix, classes, title=title)
+    write_conditions(directory, metrics)
 
 
 def _rows(result: _FoldResult, classes: Sequence[str], store: Store) -> list[dict[str, Any]]:

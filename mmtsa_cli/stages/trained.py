@@ -42,6 +42,11 @@ class TrainedRun:
     recipe: Recipe
     models: tuple[Mapping[str, Any], ...]
 
+    @property
+    def takes_subsets(self) -> bool:
+        """Whether its networks learned to do without some of their modalities."""
+        return self.recipe.model.modality_dropout > 0 and len(self.models[0]["inputs"]) > 1
+
     def folds(self, name: str | None) -> tuple[Mapping[str, Any], ...]:
         """Return the model of one fold, or those of all.
 

@@ -121,18 +121,66 @@ class Fixed(nn.Module):
         return torch.full((*inputs.shape[:2], 1), self.value)
 
 
-def test_modality_dropout_keeps_one_and_the_sum():
+def test_modality_dropout_puts_tokens_and_keeps_one():
     encoders = {name: Fixed(1.0) for name in ("a", "b", "c")}
     network = SegmentNetwork(encoders, AverageFusion(), nn.Identity(), modality_dropout=0.8)
+    for number, token in enumerate(network.tokens.values(), start=2):
+        nn.init.constant_(token, float(number))
     inputs = {name: torch.zeros(400, 2, 1) for name in encoders}
     torch.manual_seed(0)
     fused, _ = network(inputs)
-    torch.testing.assert_close(fused.sum(dim=1), torch.full((400,), 3.0))
-    kept = (fused > 0).sum(dim=1)
+    tokens = torch.tensor([2.0, 3.0, 4.0]).expand(400, 3)
+    assert ((fused == 1) | (fused == tokens)).all()
+    kept = (fused == 1).sum(dim=1)
     assert set(kept.tolist()) == {1, 2, 3}
     # All three are dropped with 0.8^3, two with 3 x 0.8^2 x 0.2: both leave one.
     assert (kept == 1).float().mean() == pytest.approx(0.896, abs=0.06)
     assert torch.equal(network.eval()(inputs)[0], torch.ones(400, 3))
+    only_b = network({"b": inputs["b"]})[0]
+    assert torch.equal(only_b, torch.tensor([2.0, 1.0, 4.0]).expand(400, 3))
+
+
+def with_tokens(names):
+    options = ModelOptions(backbone="resnet10", width=0.25, hidden=32, modality_dropout=0.5, auxiliary=0.5)
+    network = network_of(names, options)
+    for token in network.tokens.values():
+        nn.init.normal_(token)
+    return network
+
+
+def test_what_is_absent_has_no_influence():
+    network, batch = with_tokens(INPUTS).eval(), batch_of(INPUTS)
+    there = {name: value for name, value in batch.items() if name.startswith(("rgb", "items"))}
+    logits, attention = network(there)
+    assert not torch.allclose(logits, network(batch)[0])
+    # As a subset of a whole batch, whatever stands in the others, numbers or none.
+    for content in (0.0, 1e6, float("nan")):
+        filled = {**batch, "acc.watch": torch.full_like(batch["acc.watch"], content)}
+        (of_two, its_attention), (of_all, _) = network.forward_subsets(filled, [("items", "rgb"), tuple(INPUTS)])
+        assert torch.equal(of_two, logits)
+        assert torch.equal(its_attention, attention)
+    assert not torch.isfinite(of_all).all()
+    torch.testing.assert_close(network.forward_subsets(batch, [tuple(INPUTS)])[0][0], network(batch)[0])
+
+
+def test_tokens_learn():
+    network, batch = with_tokens(["depth", "items"]), batch_of(["depth", "items"], clips=8)
+    before = [token.clone() for token in network.tokens.values()]
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(batch)[0], torch.arange(8) % 4).backward()
+        optimizer.step()
+    assert all((now != old).any() for now, old in zip(network.tokens.values(), before, strict=True))
+
+
+def test_without_tokens_and_without_any_modality():
+    assert not network_of(["rgb"], ModelOptions(width=0.25, hidden=32, modality_dropout=0.5)).tokens
+    network = with_tokens(["depth", "items"]).eval()
+    with pytest.raises(DataError, match="no depth, items in the input, expected one of depth, items, found nothing"):
+        network({})
+    with pytest.raises(DataError, match="trained with --modality-dropout"):
+        network_of(["depth", "items"])(batch_of(["depth"]))
 
 
 def test_state_restores_the_bounds_of_scale_dataset():

@@ -1,0 +1,200 @@
+"""An evaluation under other conditions: with modalities that are missing, with faults of sensors and cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.errors import DataError, UsageError, did_you_mean
+from mmtsa_cli.modalities import select
+from mmtsa_cli.sampling.corruption import CORRUPTIONS, CorruptedSamples
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages.trained import TrainedRun
+
+if TYPE_CHECKING:
+    from mmtsa_cli.methods.mmtsa import Mmtsa
+
+SUBSETS, ROBUSTNESS = "subsets", "robustness"
+_LEARN_TOKENS = "train it with --modality-dropout 0.3, so that it learns to do without"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition.
+
+    Attributes
+    ----------
+    part : str
+        `SUBSETS` or `ROBUSTNESS`.
+    name : str
+        Modalities with "+" between them, or a fault.
+    strength : float
+        0 of a subset.
+    """
+
+    part: str
+    name: str
+    strength: float = 0.0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its row says besides the scores."""
+        if self.part == SUBSETS:
+            return {"modalities": self.name.split("+")}
+        return {"fault": self.name, "strength": self.strength, "about": CORRUPTIONS[self.name].about}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what a run is evaluated.
+
+    Attributes
+    ----------
+    modalities : tuple of str
+        Those that the networks get, in the run's order.
+    subsets : tuple of tuple of str
+        Further ones, none or all.
+    faults : tuple of str
+        Keys of `CORRUPTIONS`.
+    notes : tuple of str
+        What a person should know.
+    """
+
+    modalities: tuple[str, ...]
+    subsets: tuple[tuple[str, ...], ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @classmethod
+    def of(
+        cls, run: TrainedRun, store: Store, modalities: Sequence[str], faults: Sequence[str], *, subsets: bool
+    ) -> Conditions:
+        """Return the conditions that are asked for and can be.
+
+        Raises
+        ------
+        UsageError
+            Fewer modalities than the run needs, or other ones; no such fault, or one of what is not there.
+        DataError
+            The samples lack a modality that the run needs, or have another of this name.
+        """
+        names = tuple(run.models[0]["inputs"])
+        notes: list[str] = []
+        kept = _there(run, store, names, notes)
+        if modalities:
+            kept = _chosen(run, store, kept, modalities)
+        if subsets and not run.takes_subsets:
+            raise UsageError("the run needs all its modalities", where="--all-subsets", remedy=_LEARN_TOKENS)
+        parts = tuple(_subsets(kept)) if subsets else ()
+        return cls(kept, parts, _faults(faults, {store.header.modalities[name].kind for name in kept}), tuple(notes))
+
+    def predict(
+        self, method: Mmtsa, test: Samples, *, seed: int, progress: Callable[[int, int], None]
+    ) -> dict[Condition, NDArray[np.float64]]:
+        """Return the probabilities of the test clips under each condition."""
+        found: dict[Condition, NDArray[np.float64]] = {}
+        if self.subsets:
+            said = method.predict_subsets(test, self.subsets, seed=seed, progress=progress)
+            for subset, prediction in zip(self.subsets, said, strict=True):
+                found[Condition(SUBSETS, "+".join(subset))] = prediction.probabilities
+        for fault in self.faults:
+            for strength in CORRUPTIONS[fault].strengths:
+                faulty = CorruptedSamples(test, fault, strength, seed=seed)
+                prediction = method.predict(faulty, seed=seed, progress=progress)
+                found[Condition(ROBUSTNESS, fault, strength)] = prediction.probabilities
+        return found
+
+
+def write_conditions(directory: Path, metrics: Mapping[str, Any]) -> None:
+    """Write subsets.csv, robustness.csv and robustness.png, as far as the metrics hold them."""
+    from mmtsa_cli.reporting.plots import plot_robustness
+    from mmtsa_cli.reporting.tables import write_rows
+
+    if SUBSETS in metrics:
+        rows = [{**row, "modalities": "+".join(row["modalities"])} for row in metrics[SUBSETS]]
+        write_rows(directory / f"{SUBSETS}.csv", [_flat(row) for row in rows])
+    if ROBUSTNESS in metrics:
+        write_rows(directory / f"{ROBUSTNESS}.csv", [_flat(row) for row in metrics[ROBUSTNESS]])
+        plot_robustness(directory / f"{ROBUSTNESS}.png", metrics[ROBUSTNESS], sound=metrics)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its intervals in two columns each."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key.endswith("interval_95"):
+            flat |= {f"{key}_low": value[0], f"{key}_high": value[1]}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _there(run: TrainedRun, store: Store, names: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    kept = []
+    for name in names:
+        wanted, stored = run.models[0]["inputs"][name], store.header.modalities.get(name)
+        if stored is None and run.takes_subsets:
+            notes.append(f"the samples have no {name}: evaluated without it")
+        elif stored is None or (stored.kind, len(stored.channels)) != (wanted["kind"], wanted["channels"]):
+            there = ", ".join(store.header.modalities)
+            instead = "" if stored else f", or {_LEARN_TOKENS}"
+            raise DataError(
+                f"the samples do not have the run's {name}",
+                where=str(store.directory),
+                expected=f"{wanted['kind']} with {wanted['channels']} channels",
+                found=f"{stored.kind} with {len(stored.channels)} channels" if stored else there,
+                remedy=f"sample the same modalities as for training{instead}",
+            )
+        else:
+            kept.append(name)
+    if not kept:
+        raise DataError(
+            "the samples have none of the run's modalities",
+            where=str(store.directory),
+            expected=", ".join(names),
+            found=", ".join(store.header.modalities),
+        )
+    return tuple(kept)
+
+
+def _chosen(run: TrainedRun, store: Store, there: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    chosen = set(select(wanted, {name: store.header.modalities[name].kind for name in there}))
+    kept = tuple(name for name in there if name in chosen)
+    if len(kept) < len(there) and not run.takes_subsets:
+        raise UsageError(
+            "the run needs all its modalities",
+            where=f"--modalities {','.join(wanted)}",
+            expected=", ".join(there),
+            remedy=_LEARN_TOKENS,
+        )
+    return kept
+
+
+def _subsets(names: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    for count in range(1, len(names) + 1):
+        yield from combinations(names, count)
+
+
+def _faults(wanted: Sequence[str], kinds: set[str]) -> tuple[str, ...]:
+    possible = tuple(name for name, fault in CORRUPTIONS.items() if fault.kind in kinds)
+    if list(wanted) == ["all"]:
+        return possible
+    for name in wanted:
+        if name not in CORRUPTIONS:
+            raise UsageError(
+                f"no fault {name!r}",
+                where="--corrupt",
+                expected=f"all, or some of {', '.join(CORRUPTIONS)}",
+                remedy=did_you_mean(name, CORRUPTIONS),
+            )
+        if name not in possible:
+            what = f"{name} is a fault of a {CORRUPTIONS[name].kind}, and there is none"
+            raise UsageError(what, where="--corrupt", expected=f"some of {', '.join(possible)}")
+    return tuple(dict.fromkeys(wanted))
