@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
@@ -22,6 +22,9 @@ def run(
     repeats: int = 3,
     size: int = 128,
     seconds: float = 6.0,
+    gestures: int = 0,
+    wear: Literal["usual", "anywhere"] = "usual",
+    video: bool = True,
     seed: int = 0,
     jobs: int | None = None,
     overwrite: bool = False,
@@ -32,7 +35,7 @@ def run(
     Parameters
     ----------
     output : Path
-    subjects, repeats, size, seconds
+    subjects, repeats, size, seconds, gestures, wear, video
         See `SynthesisOptions`.
     seed : int
         The same seed gives the same bytes, whatever `jobs` is.
@@ -43,7 +46,7 @@ def run(
     -------
     StageResult
         Facts: clips, activities, subjects, sessions, seconds and frames of a clip, megabytes, and the ceilings, the
-        best possible accuracy of video alone, of sensors alone and of both.
+        best possible accuracy of video alone, of sensors alone and of both; None where they are not known.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def run(
     from mmtsa_cli.recordings.index import write_index
     from mmtsa_cli.recordings.synthesis import generator
 
-    options = generator.SynthesisOptions(subjects, repeats, size, seconds)
+    options = generator.SynthesisOptions(subjects, repeats, size, seconds, gestures, wear, video)
     generator.check(options)
     manifest = Manifest("synth", asdict(options), seed)
     if check_output(output, manifest, overwrite=overwrite) == "done":

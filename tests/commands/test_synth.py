@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import yaml
 
 from mmtsa_cli.recordings.index import read_index
 from mmtsa_cli.recordings.synthesis import generator
@@ -168,11 +170,34 @@ def test_an_earlier_result_survives_a_replacement_that_fails(mmtsa, tmp_path, mo
 
 def test_the_help_tells_the_ceilings_of_the_definition(mmtsa):
     text = " ".join(mmtsa("synth", "--help").stdout.split())
-    told = generator.notes()["ceilings_exact"]
+    notes = generator.notes(generator.SynthesisOptions(), seed=0)
+    told = notes["ceilings_exact"]
     assert f"video alone and of sensors alone is {told['video']} each" in text
     assert told["video"] == told["sensors"]
-    assert f"in {len(generator.notes()['definition'])} activities" in text
+    assert f"in {len(notes['definition'])} activities" in text
     assert "mmtsa synth -o rec --subjects 12" in text
+
+
+def test_invented_gestures_on_devices_worn_anywhere(mmtsa, tmp_path):
+    options = ("--subjects", 2, "--repeats", 2, "--seconds", 2, "--gestures", 12, "--wear", "anywhere", "--no-video")
+    facts = json.loads(mmtsa("synth", "-o", tmp_path / "rec", *options, "--jobs", 1, "--json").stdout)
+    assert (facts["clips"], facts["activities"], facts["ceilings"]) == (2 * 2 * 26, 26, None)
+    assert {path.name for path in (tmp_path / "rec").iterdir()} == {
+        "acc_phone", "acc_watch", "gyro", "orientation", "index.csv", "dataset.yaml", "manifest.json"
+    }  # fmt: skip
+    described = yaml.safe_load((tmp_path / "rec" / "dataset.yaml").read_text())
+    assert "rgb" not in described["modalities"]
+    assert "ceilings" not in described
+    # Sitting still, an accelerometer reads gravity along an axis that says how it is worn: another in each session.
+    at_rest = [
+        np.loadtxt(path, delimiter=",", skiprows=1)[:, 1:].mean(axis=0)
+        for path in sorted((tmp_path / "rec" / "acc_watch").rglob("sitting.csv"))
+    ]
+    assert len(at_rest) == 4
+    for first, second in itertools.combinations(at_rest, 2):
+        np.testing.assert_allclose([np.linalg.norm(first), np.linalg.norm(second)], 9.8, rtol=0.05)
+        assert first @ second / 9.8**2 < 0.98
+    mmtsa("sample", tmp_path / "rec", "-o", tmp_path / "samples", "--window", "1", "--modalities", "acc,gyro")
 
 
 def test_neither_help_nor_work_imports_torch(tmp_path):

@@ -8,23 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mmtsa_cli.errors import UsageError
 from mmtsa_cli.recordings.index import Dataset, ModalitySpec, Recording
 from mmtsa_cli.recordings.series import Series
-from mmtsa_cli.recordings.synthesis.activities import ACTIVITIES, GESTURES, TEMPI, Activity, ceilings, partitions
+from mmtsa_cli.recordings.synthesis.activities import ACTIVITIES, TEMPI, Activity, ceilings, partitions
 from mmtsa_cli.recordings.synthesis.body import Array, Pose, pose
 from mmtsa_cli.recordings.synthesis.files import csv_bytes, encode
+from mmtsa_cli.recordings.synthesis.invented import gesture_of, invented_activities
 from mmtsa_cli.recordings.synthesis.people import ROOMS, Person, Session, draw_person, draw_session
 from mmtsa_cli.recordings.synthesis.rendering import Image, render
-from mmtsa_cli.recordings.synthesis.sensors import SENSORS, Placement, measure, place
+from mmtsa_cli.recordings.synthesis.sensors import (
+    SENSORS,
+    Placement,
+    Worn,
+    measure,
+    place,
+    worn_anywhere,
+    worn_as_usual,
+)
 from mmtsa_cli.recordings.synthesis.timing import FRAME_RATE, Timing, draw_timing, frame_count
 
-_PERSON, _SESSION, _TIMING, _SENSORS, _EXTENT = range(5)
+_PERSON, _SESSION, _TIMING, _SENSORS, _EXTENT, _WORN = range(6)
 
 OBSERVATION = (
     "video: an unordered set of frames of a clip, drawn without their times (sparse sampling); sensors: the series of "
@@ -47,12 +57,32 @@ class SynthesisOptions:
         Width and height of the frames in pixels, even (H.264 halves the colour planes).
     seconds : float
         A clip lasts the largest prime number of frames within this time.
+    gestures : int
+        Invented gestures (see `invented`), each one more activity.
+    wear : "usual" or "anywhere"
+        The phone in the pocket and the watch on the wrist; or each anywhere on the body, in any orientation, drawn for
+        every session of a subject.
+    video : bool
+        False: sensors alone, in a fraction of the time.
     """
 
     subjects: int = 8
     repeats: int = 3
     size: int = 128
     seconds: float = 6.0
+    gestures: int = 0
+    wear: Literal["usual", "anywhere"] = "usual"
+    video: bool = True
+
+    @property
+    def has_ceilings(self) -> bool:
+        """Whether the best possible accuracy is known: of the planned activities, on devices worn as planned."""
+        return not self.gestures and self.wear == "usual"
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is recorded."""
+        return ("rgb", *SENSORS) if self.video else tuple(SENSORS)
 
 
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -60,6 +90,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "repeats": (1, 99),
     "size": (32, 1080),
     "seconds": (2.0, 120.0),
+    "gestures": (0, 999),
 }
 
 
@@ -115,19 +146,18 @@ class Performance:
     person: Person
     timing: Timing
     extent: float
+    worn: Mapping[str, Worn]
 
     def pose_at(self, phase: Array) -> Pose:
         """Return the pose at phases (n,) in cycles."""
-        posture = GESTURES[self.clip.activity.gesture](phase, self.extent)
+        posture = gesture_of(self.clip.activity.gesture, seed=self.clip.seed)(phase, self.extent)
         return pose(self.person.build, posture, self.person.side, moments=len(phase))
 
     def placement(self, device: str, heading: float) -> Placement:
         """Return where a device is at any time."""
-        person = self.person
 
         def at(times: Array) -> tuple[Array, Array]:
-            body = self.pose_at(self.timing.phase(times))
-            return place(body, person.build, device, person.side, mount=person.mounts[device], heading=heading)
+            return place(self.pose_at(self.timing.phase(times)), self.worn[device], heading=heading)
 
         return at
 
@@ -154,8 +184,13 @@ def plan(options: SynthesisOptions, *, seed: int) -> tuple[Clip, ...]:
         Clip(activity, subject, session, seed, draw)
         for subject in range(1, options.subjects + 1)
         for session in range(1, options.repeats + 1)
-        for draw, activity in enumerate(ACTIVITIES)
+        for draw, activity in enumerate(activities(options, seed=seed))
     )
+
+
+def activities(options: SynthesisOptions, *, seed: int) -> tuple[Activity, ...]:
+    """Return the planned activities, then the invented ones."""
+    return (*ACTIVITIES, *invented_activities(options.gestures, seed=seed))
 
 
 def perform(clip: Clip, options: SynthesisOptions) -> Performance:
@@ -163,7 +198,16 @@ def perform(clip: Clip, options: SynthesisOptions) -> Performance:
     person = clip.person()
     timing = draw_timing(clip.activity.tempo, options.seconds, hurry=person.hurry, rng=clip.rng(_TIMING))
     extent = person.extent * float(clip.rng(_EXTENT).uniform(0.96, 1.04))
-    return Performance(clip, person, timing, extent)
+    return Performance(clip, person, timing, extent, _worn(clip, person, options))
+
+
+def _worn(clip: Clip, person: Person, options: SynthesisOptions) -> dict[str, Worn]:
+    if options.wear == "usual":
+        return {
+            device: worn_as_usual(device, person.build, person.side, mount) for device, mount in person.mounts.items()
+        }
+    rng = np.random.default_rng([clip.seed, _WORN, clip.subject, clip.session])
+    return {device: worn_anywhere(person.build, rng) for device in person.mounts}
 
 
 def frames(performance: Performance, options: SynthesisOptions) -> Iterator[Image]:
@@ -191,10 +235,10 @@ def series(performance: Performance) -> dict[str, Series]:
     }
 
 
-def paths(clip: Clip) -> dict[str, str]:
+def paths(clip: Clip, options: SynthesisOptions) -> dict[str, str]:
     """Return the files of a clip by modality, relative to the data set."""
     place_of = f"subject{clip.subject}/session{clip.session}/{clip.activity.name}"
-    return {"rgb": f"rgb/{place_of}.mp4", **{name: f"{name}/{place_of}.csv" for name in SENSORS}}
+    return {name: f"{name}/{place_of}.{'mp4' if name == 'rgb' else 'csv'}" for name in options.modalities}
 
 
 def write_clip(clip: Clip, root: Path, options: SynthesisOptions) -> str:
@@ -206,10 +250,12 @@ def write_clip(clip: Clip, root: Path, options: SynthesisOptions) -> str:
         The place cannot be written.
     """
     performance = perform(clip, options)
-    contents = {"rgb": encode(frames(performance, options), size=options.size, rate=FRAME_RATE)}
+    contents = {}
+    if options.video:
+        contents["rgb"] = encode(frames(performance, options), size=options.size, rate=FRAME_RATE)
     for name, measured in series(performance).items():
         contents[name] = csv_bytes(measured, decimals=SENSORS[name].decimals)
-    for name, relative in paths(clip).items():
+    for name, relative in paths(clip, options).items():
         path = root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[name])
@@ -218,7 +264,7 @@ def write_clip(clip: Clip, root: Path, options: SynthesisOptions) -> str:
 
 def describe(options: SynthesisOptions, root: Path, *, seed: int) -> Dataset:
     """Return the index of the data set: its recordings, protocols, and what can be known of each activity at best."""
-    modalities = {"rgb": ModalitySpec("video", rate=float(FRAME_RATE))}
+    modalities = {"rgb": ModalitySpec("video", rate=float(FRAME_RATE))} if options.video else {}
     for name, sensor in SENSORS.items():
         modalities[name] = ModalitySpec("sensor", sensor.rate, sensor.unit, columns=sensor.columns, time="time")
     recordings = tuple(
@@ -226,7 +272,7 @@ def describe(options: SynthesisOptions, root: Path, *, seed: int) -> Dataset:
             clip.id,
             clip.activity.name,
             {"subject": str(clip.subject), "session": str(clip.session), "scene": str(clip.room + 1)},
-            {name: root / relative for name, relative in paths(clip).items()},
+            {name: root / relative for name, relative in paths(clip, options).items()},
         )
         for clip in plan(options, seed=seed)
     )
@@ -237,7 +283,7 @@ def describe(options: SynthesisOptions, root: Path, *, seed: int) -> Dataset:
         recordings=recordings,
         protocols=protocols(options),
         default_protocol="cross-subject",
-        notes=notes(),
+        notes=notes(options, seed=seed),
     )
 
 
@@ -255,30 +301,44 @@ def protocols(options: SynthesisOptions) -> dict[str, dict[str, Any]]:
     return splits
 
 
-def notes() -> dict[str, Any]:
-    """Return what `dataset.yaml` says beside the usual: ceilings, what they mean, what they follow from."""
-    return {
-        "ceilings": {name: round(float(value), 6) for name, value in ceilings().items()},
-        "ceilings_exact": {name: str(value) for name, value in ceilings().items()},
-        "observation": OBSERVATION,
-        "indistinguishable": {name: [list(members) for members in classes] for name, classes in partitions().items()},
+def notes(options: SynthesisOptions, *, seed: int) -> dict[str, Any]:
+    """Return what `dataset.yaml` says beside the usual: what an activity is, and ceilings with what they follow from.
+
+    Of invented gestures and of devices worn anywhere no ceiling is known.
+    """
+    about = {
         "definition": {
             activity.name: {"gesture": activity.gesture, "tempo": activity.tempo, "prop": activity.prop}
-            for activity in ACTIVITIES
+            for activity in activities(options, seed=seed)
         },
         "tempi_hz": {name: list(band) for name, band in TEMPI.items()},
     }
+    if not options.has_ceilings:
+        return about
+    return {
+        "ceilings": {name: round(float(value), 6) for name, value in _ceilings(options).items()},
+        "ceilings_exact": {name: str(value) for name, value in _ceilings(options).items()},
+        "observation": OBSERVATION,
+        "indistinguishable": {name: [list(members) for members in classes] for name, classes in partitions().items()},
+        **about,
+    }
+
+
+def _ceilings(options: SynthesisOptions) -> dict[str, Fraction]:
+    return {name: value for name, value in ceilings().items() if options.video or name == "sensors"}
 
 
 def facts(options: SynthesisOptions) -> dict[str, Any]:
     """Return what the data set holds, counted, and its ceilings."""
     frames_each = frame_count(options.seconds)
     return {
-        "clips": options.subjects * options.repeats * len(ACTIVITIES),
-        "activities": len(ACTIVITIES),
+        "clips": options.subjects * options.repeats * (len(ACTIVITIES) + options.gestures),
+        "activities": len(ACTIVITIES) + options.gestures,
         "subjects": options.subjects,
         "sessions": options.repeats,
         "frames_per_clip": frames_each,
         "seconds_per_clip": round(frames_each / FRAME_RATE, 3),
-        "ceilings": notes()["ceilings"],
+        "ceilings": {name: round(float(value), 6) for name, value in _ceilings(options).items()}
+        if options.has_ceilings
+        else None,
     }

@@ -159,13 +159,64 @@ def mounting(device: str, side: Side, tilt: Array) -> Array:
     return np.stack([along, np.cross(face, along), face], axis=1) @ tilted
 
 
-def place(pose: Pose, build: Build, device: str, side: Side, *, mount: Array, heading: float) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Worn:
+    """How a device is worn.
+
+    Attributes
+    ----------
+    limb, joint : str
+        The frame of a pose that it turns with, and the joint where that limb begins.
+    offset : (3,)
+        Metres from the joint, in the limb's axes.
+    mount : (3, 3)
+        Rotation from the device's axes to the limb's.
+    """
+
+    limb: str
+    joint: str
+    offset: Array
+    mount: Array
+
+
+def worn_as_usual(device: str, build: Build, side: Side, mount: Array) -> Worn:
+    """Return how the phone is worn in the pocket of a side, or the watch on its wrist; `mount` as of `mounting`."""
+    if device == "phone":
+        offset = np.array([0.06 * build.girth, 0.0, -0.35 * build.length("thigh")])
+        return Worn(f"{side}_thigh", f"{side}_hip", offset, mount)
+    return Worn(f"{side}_forearm", f"{side}_elbow", np.array([0.0, 0.0, -0.92 * build.length("forearm")]), mount)
+
+
+_LIMBS: Mapping[str, str] = {"upper_arm": "shoulder", "forearm": "elbow", "thigh": "hip", "shin": "knee"}
+
+
+def worn_anywhere(build: Build, rng: np.random.Generator) -> Worn:
+    """Return a device that is worn on any limb or on the trunk, anywhere along it, in any orientation."""
+    number, along = int(rng.integers(2 * len(_LIMBS) + 1)), rng.uniform(0.1, 0.95)
+    mount = _any_rotation(rng)
+    if number == 2 * len(_LIMBS):
+        return Worn("trunk", "pelvis", np.array([0.1 * build.girth, 0.0, along * build.length("trunk")]), mount)
+    part, side = list(_LIMBS)[number // 2], ("left", "right")[number % 2]
+    # On the skin, on any side of the limb.
+    around = rng.uniform(0, 2 * np.pi)
+    skin = 0.05 * build.girth * np.array([np.cos(around), np.sin(around), 0.0])
+    offset = skin - np.array([0.0, 0.0, along * build.length(part)])
+    return Worn(f"{side}_{part}", f"{side}_{_LIMBS[part]}", offset, mount)
+
+
+def _any_rotation(rng: np.random.Generator) -> Array:
+    """Draw from all rotations alike (a unit quaternion of four normal numbers)."""
+    w, x, y, z = (q := rng.normal(size=4)) / np.linalg.norm(q)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
+
+
+def place(pose: Pose, worn: Worn, *, heading: float) -> tuple[Array, Array]:
     """Return where a device is in the world while the body is in `pose`.
 
     Parameters
     ----------
-    mount : (3, 3)
-        As `mounting` gives it.
+    worn : Worn
     heading : float
         Radians from the world's x axis (east) to where the person faces.
 
@@ -173,14 +224,10 @@ def place(pose: Pose, build: Build, device: str, side: Side, *, mount: Array, he
     -------
     (n, 3), (n, 3, 3)
     """
-    limb, joint, offset = {
-        "phone": ("thigh", "hip", np.array([0.06 * build.girth, 0.0, -0.35 * build.length("thigh")])),
-        "watch": ("forearm", "elbow", np.array([0.0, 0.0, -0.92 * build.length("forearm")])),
-    }[device]
-    frame = pose.frames[f"{side}_{limb}"]
-    position = pose.joints[f"{side}_{joint}"] + frame @ offset
+    frame = pose.frames[worn.limb]
+    position = pose.joints[worn.joint] + frame @ worn.offset
     turn = rotation("z", heading)
-    return position @ turn.T, turn @ frame @ mount
+    return position @ turn.T, turn @ frame @ worn.mount
 
 
 def stamps(rate: float, duration: float, rng: np.random.Generator) -> Array:

@@ -37,7 +37,7 @@ def frame_multiset(clip):
 def sensor_bytes(clip, tmp_path):
     root = tmp_path / clip.activity.name
     generator.write_clip(clip, root, SHORT)
-    return tuple((root / generator.paths(clip)[name]).read_bytes() for name in SENSORS)
+    return tuple((root / generator.paths(clip, OPTIONS)[name]).read_bytes() for name in SENSORS)
 
 
 def observed_classes(observe):
@@ -66,7 +66,7 @@ def test_ceilings_follow_from_what_the_files_hold(tmp_path):
 
 def test_the_ceilings_are_the_ones_we_tell():
     assert ceilings() == {"video": Fraction(9, 14), "sensors": Fraction(9, 14), "both": Fraction(1)}
-    assert generator.notes()["ceilings"] == {"video": 0.642857, "sensors": 0.642857, "both": 1.0}
+    assert generator.notes(OPTIONS, seed=0)["ceilings"] == {"video": 0.642857, "sensors": 0.642857, "both": 1.0}
 
 
 def test_equal_motion_means_equal_definition_and_tempi_of_a_gesture_do_not_overlap():
