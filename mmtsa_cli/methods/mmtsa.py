@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions, Prediction, Progress
+from mmtsa_cli.methods.pretrained import start_from
 from mmtsa_cli.methods.warm_start import keep_alone, start_from_alone
 from mmtsa_cli.models.network import SegmentNetwork, build_network
 from mmtsa_cli.models.pairing import pairing_loss
@@ -27,12 +28,19 @@ from mmtsa_cli.training.checkpoint import LAST, TrainingState
 from mmtsa_cli.training.loop import Run
 from mmtsa_cli.training.optimisation import autocast
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 @dataclass(frozen=True)
 class MmtsaOptions(NetworkOptions):
     """Everything about the method that a recipe may set."""
 
     warm_start: bool = option(False, "each modality's encoder starts from a training of the modality alone")
+    start: str | None = option(
+        None, "weights of a training on other recordings, whose backbones the encoders start with; null: from scratch"
+    )
+    start_sha256: str | None = option(None, "what the file of `start` must hash to; needed for a URL")
 
 
 class Mmtsa(NetworkMethod):
@@ -40,6 +48,14 @@ class Mmtsa(NetworkMethod):
 
     options_class: ClassVar[type] = MmtsaOptions
     network: SegmentNetwork
+
+    @classmethod
+    def for_samples(cls, options: Any, samples: Samples, *, seed: int = 0) -> Self:
+        """Return an untrained system as `NetworkMethod` does, or one whose backbones were trained elsewhere."""
+        method = super().for_samples(options, samples, seed=seed)
+        if options.start:
+            start_from(method.network, options.start, sha256=options.start_sha256)
+        return method
 
     def build(self) -> SegmentNetwork:
         """Return the network of section 3.3, for the modalities of the inputs."""
