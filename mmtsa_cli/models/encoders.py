@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from mmtsa_cli.imaging.layer import FieldImages
 from mmtsa_cli.models.inputs import InputConvention, SensorInput, VideoInput
 
+_QUIET = 1e-3
+"""Deviation, in units, below which windows are all alike: noise."""
+
 
 class VideoEncoder(nn.Module):
     """Frames to features.
@@ -46,10 +49,13 @@ class VideoEncoder(nn.Module):
 class WindowLevel(nn.Module):
     """How high and how wide a window's samples lie: what a field that is rescaled by window or clip no longer says.
 
+    Width counts by its logarithm, as hands at a keyboard and hands at rest differ by a factor and by hardly an amount.
+    Batch norm brings both to one size.
+
     Parameters
     ----------
     low, high : (C,) sequences of float
-        Bounds of each axis; level and spread are in units of half their distance, from their middle.
+        Bounds of each axis; mean and deviation are in units of half their distance, the mean from their middle.
     """
 
     middle: Tensor
@@ -60,13 +66,20 @@ class WindowLevel(nn.Module):
         low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high))
         self.features = 2 * len(low)
         self.register_buffer("middle", (low + high) / 2)
-        # An axis that never moved has no unit; its level is 0 then.
+        # An axis that never moved has no unit; its level is the same whatever it reads.
         self.register_buffer("unit", torch.where(high > low, (high - low) / 2, torch.inf))
+        self.norm = nn.BatchNorm1d(self.features)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return mean and standard deviation of each axis, (B, N, 2 C), of windows, (B, N, C, K)."""
+        """Return mean and log deviation of each axis, (B, N, 2 C), of windows, (B, N, C, K)."""
+        level = self.measured(windows)
+        return self.norm(level.flatten(0, 1)).reshape(level.shape)
+
+    def measured(self, windows: Tensor) -> Tensor:
+        """Return the same before batch norm."""
         windows = (windows.float() - self.middle[:, None]) / self.unit[:, None]
-        return torch.cat([windows.mean(dim=-1), windows.std(dim=-1, correction=0)], dim=-1)
+        spread = torch.log(windows.std(dim=-1, correction=0) + _QUIET)
+        return torch.cat([windows.mean(dim=-1), spread], dim=-1)
 
 
 class SensorEncoder(nn.Module):

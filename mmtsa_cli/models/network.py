@@ -35,7 +35,7 @@ class ModelOptions:
     dropout: float = option(0.5, "part of the features dropped before each fully connected layer", low=0, high=0.95)
     fusion: Literal["attention", "average"] = option("attention", "over segments: additive attention, or the mean")
     position_embedding: bool = option(False, "attention sees the order of segments: one learned vector a segment")
-    level: bool = option(False, "mean and deviation of each axis of a window stand beside its field's features")
+    level: bool = option(False, "mean and log deviation of each axis of a window stand beside its field's features")
     modality_dropout: float = option(
         0.0,
         "chance that a training clip lacks a modality; one always stays. Above 0 any of them may be missing later",

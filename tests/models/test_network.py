@@ -65,25 +65,31 @@ def test_every_scale_and_field(scale, field):
 def test_the_level_of_a_window_stands_beside_its_features():
     options = ModelOptions(backbone="resnet10", width=0.25, hidden=32, level=True)
     network = network_of(["acc.watch", "rgb"], options, field=FieldOptions(scale="window")).eval()
-    batch = batch_of(["acc.watch", "rgb"])
+    batch, encoder = batch_of(["acc.watch", "rgb"]), network.encoders["modality_acc:watch"]
     # Bounds of -2 and 2: units of 2, from 0. The features of acc.watch come first, its level last among them.
-    beside = network.encoders["modality_acc:watch"](batch["acc.watch"])
+    beside = encoder(batch["acc.watch"])
     assert beside.shape == (2, 3, 128 + 6)
     windows = batch["acc.watch"].double() / 2
-    torch.testing.assert_close(beside[..., 128:131].double(), windows.mean(dim=-1), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(beside[..., 131:].double(), windows.std(dim=-1, correction=0), rtol=1e-5, atol=1e-5)
+    level = encoder.level.measured(batch["acc.watch"]).double()
+    torch.testing.assert_close(level[..., :3], windows.mean(dim=-1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(level[..., 3:], (windows.std(dim=-1, correction=0) + 1e-3).log(), rtol=1e-5, atol=1e-5)
+    # Batch norm that has seen nothing: divided by sqrt(1 + 1e-5).
+    torch.testing.assert_close(beside[..., 128:].double(), level, rtol=1e-4, atol=1e-4)
     # The field of scale window does not change where the series is lifted and widened, the level does.
-    moved = network.encoders["modality_acc:watch"](3 * batch["acc.watch"] + 1)
+    moved = encoder(3 * batch["acc.watch"] + 1)
     torch.testing.assert_close(moved[..., :128], beside[..., :128], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(moved[..., 128:131], 3 * beside[..., 128:131] + 0.5, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(moved[..., 131:], 3 * beside[..., 131:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moved[..., 128:131], 3 * beside[..., 128:131] + 0.5, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(moved[..., 131:], beside[..., 131:] + torch.log(torch.tensor(3.0)), rtol=5e-3, atol=5e-3)
     assert network(batch)[0].shape == (2, 4)
+    network.train()(batch_of(["acc.watch", "rgb"], clips=64))
+    assert encoder.level.norm.running_mean.abs().max() > 0
 
 
 def test_an_axis_that_never_moved_has_no_level():
-    level = WindowLevel([0.0, -1.0], [0.0, 1.0])
-    found = level(torch.full((1, 1, 2, 5), 0.5))
-    torch.testing.assert_close(found, torch.tensor([[[0.0, 0.5, 0.0, 0.0]]]))
+    level = WindowLevel([0.0, -1.0], [0.0, 1.0]).eval()
+    found = level.measured(torch.full((1, 1, 2, 5), 0.5))
+    quiet = torch.log(torch.tensor(1e-3))
+    torch.testing.assert_close(found, torch.tensor([[[0.0, 0.5, quiet, quiet]]]))
 
 
 def test_backbones_are_shared_over_segments():
