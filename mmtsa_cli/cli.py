@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "predict": "Predict new recordings with a training run: classes, or a time line of long ones.",
     "ablate": "Train on every subset of modalities, or with settings varied, and compare.",
     "benchmark": "Train, test and measure systems under one protocol, in one table.",
+    "report": "Make one HTML page of trainings, evaluations, benchmarks and ablations.",
     "methods": "List the systems that `benchmark` compares, and what they cost.",
 }
 """Name and help line of each subcommand; its code is `commands/NAME.py`, its function `command`."""

@@ -68,7 +68,7 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel: Pat
     assert {"mmtsa_cli/recipes/demo.sh", "mmtsa_cli/recipes/__init__.py"} <= set(names)
     assert {name for name in names if name.endswith(".yaml")} == {f"mmtsa_cli/recipes/{name}.yaml" for name in RECIPES}
     kinds = {Path(name).suffix for name in names if name.startswith("mmtsa_cli/")}
-    assert kinds == {".py", ".yaml", ".sh"}
+    assert kinds == {".py", ".yaml", ".sh", ".j2", ".css", ".js"}
     assert not [name for name in names if "test" in Path(name).name.lower()]
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "mmtsa_cli").rglob("*.py")}
     assert modules <= set(names), modules - set(names)

@@ -33,7 +33,7 @@ def write_sheets(store: Store, directory: Path, *, seed: int, progress: Progress
     names = file_names([clip["id"] for clip in store.clips])
     for position, clip in enumerate(store.clips):
         batch = samples.batch([position], generators=[np.random.default_rng([seed, position])])
-        rows = {name: _images(batch, name, samples.kind(name)) for name in samples.modalities}
+        rows = {name: segment_images(batch, name, samples.kind(name)) for name in samples.modalities}
         length = samples.store.duration_s(position) / samples.segments
         captions = [f"{i * length:.2f} to {(i + 1) * length:.2f} s" for i in range(samples.segments)]
         title = f"{clip['id']}: {clip['label']}, subject {clip.get('subject', '')}"
@@ -41,7 +41,8 @@ def write_sheets(store: Store, directory: Path, *, seed: int, progress: Progress
         progress(position + 1, len(store))
 
 
-def _images(batch: Batch, name: str, kind: str) -> Sequence[NDArray[np.uint8]]:
+def segment_images(batch: Batch, name: str, kind: str) -> Sequence[NDArray[np.uint8]]:
+    """Return what is shown of a modality of a batch's first clip: N frames, or N fields, (H, W, C)."""
     if kind == "video":
         return list(batch.inputs[name][0])
     options = FieldOptions()
