@@ -20,7 +20,7 @@ from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import calibrate as calibration
-from mmtsa_cli.stages.robustness import Condition, Conditions, write_conditions
+from mmtsa_cli.stages.robustness import Condition, Conditions, in_passes, write_conditions
 from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
 
 Progress = Callable[[int, int], None]
@@ -209,8 +209,9 @@ def _predict(
     draws = drawing(trained.recipe, model)
     test = Samples(store, clips, modalities=conditions.modalities, classes=model["classes"], options=draws)
     method = restore(trained, model)
-    prediction = method.predict(test, seed=seed, progress=progress)
-    others = conditions.predict(method, test, seed=seed, progress=progress)
+    passes = in_passes(progress, 1 + conditions.passes)
+    prediction = method.predict(test, seed=seed, progress=next(passes))
+    others = conditions.predict(method, test, seed=seed, progress=passes)
     temperature = None
     if options.calibrate:
         temperature = calibration.fit(trained, model, method, store, seed=seed, progress=progress)

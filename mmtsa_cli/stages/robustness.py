@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +21,7 @@ from mmtsa_cli.stages.trained import TrainedRun
 if TYPE_CHECKING:
     from mmtsa_cli.methods.mmtsa import Mmtsa
 
+Progress = Callable[[int, int], None]
 SUBSETS, ROBUSTNESS = "subsets", "robustness"
 _LEARN_TOKENS = "train it with --modality-dropout 0.3, so that it learns to do without"
 
@@ -95,21 +96,32 @@ class Conditions:
         parts = tuple(_subsets(kept)) if subsets else ()
         return cls(kept, parts, _faults(faults, {store.header.modalities[name].kind for name in kept}), tuple(notes))
 
+    @property
+    def passes(self) -> int:
+        """How many times the clips go through the network."""
+        return bool(self.subsets) + sum(len(CORRUPTIONS[fault].strengths) for fault in self.faults)
+
     def predict(
-        self, method: Mmtsa, test: Samples, *, seed: int, progress: Callable[[int, int], None]
+        self, method: Mmtsa, test: Samples, *, seed: int, progress: Iterator[Progress]
     ) -> dict[Condition, NDArray[np.float64]]:
-        """Return the probabilities of the test clips under each condition."""
+        """Return the probabilities of the test clips under each condition; each pass takes a `progress` of its own."""
         found: dict[Condition, NDArray[np.float64]] = {}
         if self.subsets:
-            said = method.predict_subsets(test, self.subsets, seed=seed, progress=progress)
+            said = method.predict_subsets(test, self.subsets, seed=seed, progress=next(progress))
             for subset, prediction in zip(self.subsets, said, strict=True):
                 found[Condition(SUBSETS, "+".join(subset))] = prediction.probabilities
         for fault in self.faults:
             for strength in CORRUPTIONS[fault].strengths:
                 faulty = CorruptedSamples(test, fault, strength, seed=seed)
-                prediction = method.predict(faulty, seed=seed, progress=progress)
+                prediction = method.predict(faulty, seed=seed, progress=next(progress))
                 found[Condition(ROBUSTNESS, fault, strength)] = prediction.probabilities
         return found
+
+
+def in_passes(progress: Progress, passes: int) -> Iterator[Progress]:
+    """Yield what each of several passes of the same length reports to, so that together they are one progress."""
+    for number in range(passes):
+        yield lambda done, total, before=number: progress(before * total + done, passes * total)  # type: ignore[misc]
 
 
 def write_conditions(directory: Path, metrics: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from mmtsa_cli.stages import eval as evaluation
 from mmtsa_cli.stages import train
 from tests.commands.test_train import QUICK
 
@@ -73,7 +74,12 @@ def test_faults_are_scored_at_each_strength(mmtsa, runs, samples, tmp_path):
         assert row["interval_95"][0] <= row["accuracy"] <= row["interval_95"][1]
     assert len(list(csv.DictReader((tmp_path / "out" / "robustness.csv").open()))) == 8
     assert (tmp_path / "out" / "robustness.png").stat().st_size > 5000
-    again = evaluated(mmtsa, runs["needy"], samples, tmp_path / "again", "--corrupt", "shift,noise")
+    steps = []
+    options = evaluation.EvalOptions(corrupt=("shift", "noise"))
+    report = lambda done, total: steps.append((done, total))  # noqa: E731
+    again = evaluation.run(runs["needy"], samples, tmp_path / "again", options=options, progress=report).metrics
+    assert steps == sorted(steps)
+    assert steps[-1] == (9 * found["n"], 9 * found["n"])
     key = lambda row: (row["fault"], row["strength"])  # noqa: E731
     assert sorted(again["robustness"], key=key) == sorted(found["robustness"], key=key)
 
