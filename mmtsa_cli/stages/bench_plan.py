@@ -76,7 +76,7 @@ def make_plan(
     folds = resolve(protocol, store.clips, published=header.protocols, default=header.protocol)
     kinds: dict[str, Kind] = {name: stored.kind for name, stored in header.modalities.items()}
     available = {name: kinds[name] for name in select(modalities, kinds)} if modalities else kinds
-    found, left_out = _sorted_out(wanted, available)
+    found, left_out = _sorted_out({name: chosen.available_to(name, available) for name in wanted})
     plan = Plan(store, folds, chosen, found, left_out, seeds)
     _check_settings(plan)
     return plan
@@ -91,14 +91,14 @@ def _wanted(methods: Sequence[str] | None, table: int | None) -> tuple[str, ...]
 
 
 def _sorted_out(
-    wanted: Sequence[str], available: Mapping[str, Kind]
+    available: Mapping[str, Mapping[str, Kind]],
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """Return what each system reads, and of those that need what is not there, why they are left out."""
+    """Return what each system reads of what is there for it; of those that need more, why they are left out."""
     found: dict[str, tuple[str, ...]] = {}
     errors: dict[str, MmtsaError] = {}
-    for name in wanted:
+    for name, kinds in available.items():
         try:
-            found[name] = modalities_of(entry_of(name), available)
+            found[name] = modalities_of(entry_of(name), kinds)
         except DataError as error:
             errors[name] = error
     if not found:

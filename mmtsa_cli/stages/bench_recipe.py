@@ -1,7 +1,8 @@
 """The recipe of a table: how clips are drawn, what all networks share, and what single systems set for themselves.
 
 Sections: `sampling` and `validation` for every system; `imaging`, `model`, `augmentation`, `training` and `draws` for
-every network; `methods: {hamlet: {training: {lr: 0.001}}}` for single ones. What is said later counts: the defaults of
+every network; `methods: {hamlet: {training: {lr: 0.001}}}` for single ones, of which `modalities: [acc, gyro]` says
+what it gets of what there is. What is said later counts: the defaults of
 a system, which are its publication's; the sections for all networks; the system's own section.
 """
 
@@ -17,9 +18,11 @@ from mmtsa_cli.artifacts.options import Source, merged, to_mapping, to_options
 from mmtsa_cli.errors import ManyErrors, UsageError, did_you_mean
 from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
+from mmtsa_cli.modalities import Kind, select
 from mmtsa_cli.sampling.draw import DrawOptions
 from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source
 
+MODALITIES = "modalities"
 _EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
 
 
@@ -52,13 +55,32 @@ class BenchRecipe:
             A key or value that its options class does not take, with its line; early stopping without validation clips.
         """
         options_class = class_of(entry_of(method)).options_class  # type: ignore[attr-defined]
-        own = self.methods.get(method, {})
+        own = {key: value for key, value in self.methods.get(method, {}).items() if key != MODALITIES}
         data = merged(merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
         places = {**self.source.places, **_own_places(self.source, method)}
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
         if settings.get("training", {}).get("patience"):
             check_stopping(count=self.validation["count"], values=self.validation["values"], who=method)
         return {"sampling": dict(self.sampling), "validation": dict(self.validation), **settings}
+
+    def available_to(self, method: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+        """Return which modalities a system gets, of those that there are.
+
+        Raises
+        ------
+        UsageError
+            Its section names one that is not there.
+        """
+        names = self.methods.get(method, {}).get(MODALITIES)
+        if names is None:
+            return dict(kinds)
+        where = self.source.place((METHODS, method, MODALITIES))
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise UsageError("not a list of modalities", where=where, expected="as in [acc, gyro]", found=str(names))
+        try:
+            return {name: kinds[name] for name in select(names, kinds)}
+        except UsageError as error:
+            raise UsageError(error.what, where=where, found=error.found, remedy=error.remedy) from None
 
     def configuration(self) -> dict[str, Any]:
         """Return the recipe as plain values, as a manifest keeps it."""

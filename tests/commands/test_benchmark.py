@@ -18,8 +18,10 @@ from mmtsa_cli.errors import ManyErrors, UsageError
 from mmtsa_cli.methods.registry import ENTRIES
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import benchmark, defaults
+from mmtsa_cli.stages.bench_plan import make_plan
 from mmtsa_cli.stages.bench_recipe import read_bench_recipe
 from mmtsa_cli.stages.paper_tables import TABLES, laid_out, systems_of
+from mmtsa_cli.stages.recipe import read_recipe
 from mmtsa_cli.stages.units import UnitResult
 
 QUICK = """
@@ -323,6 +325,25 @@ def test_what_is_said_later_in_a_recipe_counts(tmp_path: Path) -> None:
     assert (both.settings_of("mmtsa")["training"]["lr"], both.settings_of("mmtsa")["draws"]) == (0.5, 1)
     # A system without networks takes nothing of theirs.
     assert set(both.settings_of("decision-tree")) & {"training", "model", "draws"} == set()
+
+
+def test_a_recipe_may_say_what_a_system_gets(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("methods:\n  mmtsa:\n    modalities: [acc, gyro]\n    draws: 3\n")
+    plan = make_plan(samples, ["mmtsa", "tsn-fusion"], str(path), (), None, None, 1, None)
+    assert plan.modalities["mmtsa"] == ("acc_phone", "acc_watch", "gyro")
+    assert plan.modalities["tsn-fusion"] == ("rgb", "acc_phone", "acc_watch", "gyro", "orientation")
+    (unit,) = plan.units("mmtsa")
+    assert unit.modalities == plan.modalities["mmtsa"]
+    assert (unit.settings["draws"], "modalities" in unit.settings) == (3, False)
+    assert read_recipe(str(path)).modalities == ("acc", "gyro")
+    for text, message in (
+        ("[sonar]", r"line 3: no modality 'sonar' in the data"),
+        ("acc", r"line 3: not a list of modalities, expected as in \[acc, gyro\], found acc"),
+    ):
+        path.write_text(f"methods:\n  mmtsa:\n    modalities: {text}\n")
+        with pytest.raises(UsageError, match=message):
+            make_plan(samples, ["mmtsa"], str(path), (), None, None, 1, None)
 
 
 def test_every_system_takes_the_packaged_recipes() -> None:
