@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mmtsa_cli.commands import console, options
+from mmtsa_cli.errors import UsageError
+
+_OF_AN_INVERSION = ("source", "output", "invert", "field", "scaled_range", "scale", "rate", "as_json")
 
 
 @click.command()
@@ -16,7 +20,13 @@ from mmtsa_cli.commands import console, options
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="Image to write, .png or .npy (the exact field); for recordings a directory.",
+    help="Image to write, .png or .npy (the exact field); for recordings a directory; with --invert a .csv or .npy.",
+)
+@click.option(
+    "--invert",
+    is_flag=True,
+    help="The other way: SOURCE is an image of a summation field, whose series is written; give --range, and "
+    "--scale LOW,HIGH, as it was made with.",
 )
 @click.option(
     "--columns",
@@ -54,9 +64,12 @@ from mmtsa_cli.commands import console, options
 @options.jobs
 @options.overwrite
 @options.json_output
+@click.pass_context
 def command(
+    ctx: click.Context,
     source: Path,
     output: Path,
+    invert: bool,
     columns: tuple[str, ...],
     channels: bool,
     start: float,
@@ -80,13 +93,18 @@ def command(
     Reads SOURCE: a file of series (CSV, TSV, .mat, .npy; - is standard input), or recordings with an index. Writes one
     image a sensor: three axes are the red, green and blue of a PNG, one axis is a grey one; .npy holds the exact field,
     (axes, n, n). Of a file with 6, 9, ... axes the first three become the image that was named, the next three the one
-    beside it, gaf-2.png. A file that exists is replaced. Of recordings, one image a sensor and clip.
+    beside it, gaf-2.png. A file that exists is replaced. Of recordings, one image a sensor and clip. With --invert the
+    series comes back from the diagonal: exactly on [0, 1], up to its sign on [-1, 1], and to 0.05 from 8 bits.
 
     \b
     Examples:
       mmtsa imagify imu.csv -o gaf.png
       mmtsa imagify imu.csv -o gaf.png --columns acc=2,3,4 --columns gyro=5,6,7 --size 512
+      mmtsa imagify gaf.png --invert -o series.csv --rate 50
     """  # noqa: D301 - click takes the real backspace
+    if invert:
+        _invert(ctx, source, output, field, scaled_range, scale, rate, as_json)
+        return
     from mmtsa_cli.stages import imagify
 
     wanted = imagify.ImagifyOptions(
@@ -127,3 +145,28 @@ def command(
     else:
         for image in result.images:
             console.print_facts(image.path, {"pixels": f"{image.pixels} x {image.pixels}", "axes": image.axes})
+
+
+def _invert(
+    ctx: click.Context,
+    source: Path,
+    output: Path,
+    field: str,
+    scaled_range: str,
+    scale: str,
+    rate: float | None,
+    as_json: bool,
+) -> None:
+    for parameter in ctx.command.params:
+        given = ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name not in _OF_AN_INVERSION:
+            raise UsageError("says nothing of an inversion", where=parameter.opts[0], remedy="leave it out")
+    from mmtsa_cli.stages import invert
+
+    result = invert.run(source, output, field=field, range=scaled_range, scale=scale, rate=rate)  # type: ignore[arg-type]
+    for note in result.notes:
+        console.note(note)
+    if as_json:
+        console.print_json(result.facts)
+    else:
+        console.print_facts(f"Series {output}", result.facts)

@@ -7,78 +7,14 @@ from typing import Any
 
 import click
 
-from mmtsa_cli.commands import console, options
-
-_FILES = "mmtsa_cli.predict.files"
+from mmtsa_cli.commands import console, options, recording_files
 
 
-class _FilesByModality(click.Command):
-    """A command with one option a modality, whatever modalities the run has: `--acc-watch acc.csv`.
-
-    Options that are not its own are taken out of the line, each with its value, and left in the context; whether a
-    run has such a modality only the run says.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take out the files of modalities, and parse the rest."""
-        own = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
-        files, rest, words = [], [], list(args)
-        while words:
-            word = words.pop(0)
-            option, equals, value = word.partition("=")
-            if word == "--":
-                rest += [word, *words]
-                break
-            if not word.startswith("--") or option in own:
-                rest.append(word)
-                continue
-            if not equals:
-                if not words or words[0].startswith("--"):
-                    raise click.BadOptionUsage(option, f"{option}: no such option, and as a modality it needs a file")
-                value = words.pop(0)
-            files.append((option[2:], Path(value)))
-        ctx.meta[_FILES] = files
-        return super().parse_args(ctx, rest)
-
-
-def _named_files(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Turn `NAME=PATH` into pairs."""
-    pairs = [value.partition("=") for value in values]
-    for value, (name, _, path) in zip(values, pairs, strict=True):
-        if not name or not path:
-            raise click.BadParameter(f"expected NAME=PATH, found {value}")
-    return [(name, Path(path)) for name, _, path in pairs]
-
-
-@click.command(cls=_FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
+@click.command(cls=recording_files.FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("recordings", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=PATH",
-    callback=_named_files,
-    help="File of a modality of the run; --NAME PATH is the same. May be repeated.",
-)
-@click.option(
-    "--columns",
-    multiple=True,
-    metavar="NAME=COLUMNS",
-    help="Columns of a file's axes, by number from 1 or by name: acc=2,3,4.  [default: all but time]",
-)
-@click.option(
-    "--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a file, to be converted to the run's: acc=g."
-)
-@click.option(
-    "--rate", "rates", multiple=True, metavar="NAME=HZ", help="Samples a second of a file without timestamps: acc=50."
-)
-@click.option(
-    "--dataset",
-    type=click.Path(path_type=Path),
-    help="A dataset.yaml that says all else of the files: offsets, time columns, streams of a camera.",
-)
-@click.option("--fold", help="Network of one fold of the run.  [default: the mean of all]")
+@recording_files.files
+@recording_files.fold
 @click.option(
     "--window",
     type=options.positive(),
@@ -100,11 +36,7 @@ def _named_files(ctx: click.Context, param: click.Parameter, values: tuple[str, 
 @click.option(
     "--draws", type=options.positive(int), help="Draws that are averaged.  [default: as the recipe, 1 with --window]"
 )
-@click.option(
-    "--max-gap",
-    type=options.positive(),
-    help="Longest gap in a series, in seconds, that is filled by interpolation.  [default: as in training]",
-)
+@recording_files.max_gap
 @options.seed
 @options.root
 @click.option(
@@ -154,10 +86,10 @@ def command(
     from mmtsa_cli.stages import predict
 
     form = predict.format_of(output, file_format)
-    files = [*inputs, *ctx.meta[_FILES]]
+    files = recording_files.given(ctx, inputs)
     wishes = predict.PredictOptions(fold, window, hop, threshold, draws, max_gap, calibration, seed)
     about = predict.FileOptions(columns, units, rates, dataset)
-    own = [name.lstrip("-") for parameter in ctx.command.params for name in parameter.opts if name.startswith("--")]
+    own = recording_files.own_names(ctx)
     with console.progress("predict") as progress:
         result = predict.run(
             run, recordings, files, options=wishes, about=about, root=root, own_options=own, progress=progress

@@ -1,4 +1,4 @@
-"""Images as files: grey and colour PNG of the grey values, NPY of the exact field; whole or not at all."""
+"""Images as files, read and written: grey and colour PNG of the grey values, NPY of the exact field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.directory import replace_file
-from mmtsa_cli.errors import ArtifactError
+from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.imaging.field import Kind, gramian, to_grey
 
 FORMATS = ("png", "npy")
@@ -74,6 +74,64 @@ def write_npy(path: Path, scaled: NDArray[np.float64], kind: Kind) -> None:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_fields(path: Path) -> NDArray[Any]:
+    """Read the fields of an image that `write_png` or `write_npy` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        Of a PNG by its name's ending, of an NPY file otherwise.
+
+    Returns
+    -------
+    (C, n, n) floating array, in [-1, 1]
+        Of a PNG to half a step of grey, 1 / 255.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is no such image.
+    """
+    fields = _read_png(path) if path.suffix.lower() == ".png" else _read_npy(path)
+    if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or 0 in fields.shape:
+        raise _no_field(path, "not square", " x ".join(map(str, fields.shape)))
+    return fields
+
+
+def _read_png(path: Path) -> NDArray[Any]:
+    import cv2
+
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise _no_field(path, "not a PNG", None)
+    if image.dtype != np.uint8 or (image.ndim == 3 and image.shape[2] != 3):
+        raise _no_field(path, "not grey or in colour of 8 bits", f"{image.dtype}, {' x '.join(map(str, image.shape))}")
+    # cv2 gives blue first.
+    channels = image[None] if image.ndim == 2 else image[:, :, ::-1].transpose(2, 0, 1)
+    return channels / 127.5 - 1.0
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    try:
+        fields = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except (ValueError, EOFError):
+        raise _no_field(path, "neither .png nor .npy", None) from None
+    if not isinstance(fields, np.ndarray) or fields.dtype.kind != "f":
+        raise _no_field(path, "no array of floating numbers", str(getattr(fields, "dtype", "several arrays")))
+    return fields[None] if fields.ndim == 2 else fields
+
+
+def _no_field(path: Path, what: str, found: str | None) -> DataError:
+    return DataError(f"no field: {what}", where=str(path), expected="an image that `mmtsa imagify` wrote", found=found)
 
 
 @contextmanager

@@ -48,8 +48,9 @@ def grad_cam(network: SegmentNetwork, inputs: Mapping[str, Tensor], target: int)
         for trace in traces.values():
             stack.enter_context(trace)
         logits, _ = network(inputs)
+        score = logits[:, target].sum()
     layers = [trace.layer() for trace in traces.values()]
-    gradients = torch.autograd.grad(logits[:, target].sum(), layers, allow_unused=True)
+    gradients = torch.autograd.grad(score, layers, allow_unused=True)
     maps = [_weighed(layer.detach(), gradient) for layer, gradient in zip(layers, gradients, strict=True)]
     clips = len(logits)
     return {name: one.reshape(clips, -1, *one.shape[1:]) for name, one in zip(traces, maps, strict=True)}

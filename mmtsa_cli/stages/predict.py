@@ -121,8 +121,25 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Networks:
-    """The networks of the folds that are asked for, and how they are fed."""
+class Networks:
+    """The networks of the folds that are asked for, and how they are fed.
+
+    Attributes
+    ----------
+    methods : sequence of Mmtsa
+        One a fold.
+    temperatures : sequence of float
+        By which the scores of each are divided; 1 where they are not calibrated.
+    model : mapping
+        The first one's `model.json`.
+    recipe : Recipe
+        As all of them are used: its `draws` are those asked for.
+    modalities : mapping of str to StoredModality
+    cutting : CuttingOptions
+        How a clip or window is packed.
+    seed : int
+        Of random draws.
+    """
 
     methods: Sequence[Any]
     temperatures: Sequence[float]
@@ -132,19 +149,43 @@ class _Networks:
     cutting: CuttingOptions
     seed: int
 
-    def predict(self, clips: Sequence[PackedClip]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return probabilities, (n, classes), and attention, (n, N): means over the networks."""
+    @contextmanager
+    def samples(self, clips: Sequence[PackedClip]) -> Iterator[Samples]:
+        """Give packed clips as samples that the networks take, until the block ends."""
         with temporary_store(clips, self.modalities, self.cutting) as store:
-            samples = Samples(
+            yield Samples(
                 store,
                 range(len(clips)),
                 modalities=tuple(self.modalities),
                 classes=self.model["classes"],
                 options=drawing(self.recipe, self.model),
             )
+
+    def predict(self, clips: Sequence[PackedClip]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return probabilities, (n, classes), and attention, (n, N): means over the networks."""
+        with self.samples(clips) as samples:
             said = [method.predict(samples, seed=self.seed) for method in self.methods]
         probabilities = [with_temperature(p.probabilities, t) for p, t in zip(said, self.temperatures, strict=True)]
         return np.mean(probabilities, axis=0), np.mean([p.attention for p in said], axis=0)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run and recordings that were held against each other.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    networks : Networks
+    wanted : Wanted
+    told : Told
+        What there is to say so far; opening recordings adds to it.
+    """
+
+    dataset: Dataset
+    networks: Networks
+    wanted: Wanted
+    told: Told
 
 
 def run(
@@ -181,6 +222,37 @@ def run(
     UsageError, DataError, ArtifactError, ManyErrors
     """
     options = options or PredictOptions()
+    work = open_work(training, recordings, files, options=options, about=about, root=root, own_options=own_options)
+    jobs, left_out = _run_jobs(work, options, progress)
+    classes, told = work.networks.model["classes"], work.told
+    predictions = [one for job in jobs for one in _predictions(job, classes, options)]
+    return PredictResult(tuple(predictions), _distinct(told.notes), _distinct(told.warnings), left_out)
+
+
+def open_work(
+    training: Path,
+    recordings: Path | None,
+    files: Sequence[tuple[str, Path]],
+    *,
+    options: PredictOptions,
+    about: FileOptions | None = None,
+    root: Path | None = None,
+    own_options: Sequence[str] = (),
+    only: Callable[[Dataset], Recording] | None = None,
+) -> Work:
+    """Return the networks of a run and the recordings that they are to see; nothing of these is opened yet.
+
+    Parameters
+    ----------
+    training, recordings, files, options, about, root, own_options
+        As of `run`.
+    only : callable, optional
+        The one recording of an index that is meant.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError, ManyErrors
+    """
     _check(options, recordings, files, about)
     trained = open_run(training)
     models = trained.folds(options.fold)
@@ -188,10 +260,10 @@ def run(
     _check_window(options, wanted)
     if recordings is not None:
         dataset = dataset_of_directory(recordings, wanted, root=root)
+        dataset = dataclasses.replace(dataset, recordings=(only(dataset),)) if only else dataset
         _check_there(dataset, wanted, root)
     else:
         dataset = dataset_of_files(files, wanted, about or FileOptions(), others=own_options)
-    networks = _networks(trained, models, wanted, options)
     told = Told()
     if not wanted.data.noted:
         told.notes.append(
@@ -199,9 +271,7 @@ def run(
         )
     if len(models) > 1:
         told.notes.append(f"mean of the networks of {len(models)} folds; --fold NAME takes one of them")
-    jobs, left_out = _run_jobs(dataset, networks, wanted, options, told, progress)
-    predictions = [one for job in jobs for one in _predictions(job, models[0]["classes"], options)]
-    return PredictResult(tuple(predictions), _distinct(told.notes), _distinct(told.warnings), left_out)
+    return Work(dataset, _networks(trained, models, wanted, options), wanted, told)
 
 
 def format_of(output: Path | None, form: str | None) -> str:
@@ -315,7 +385,7 @@ def _check_there(dataset: Dataset, wanted: Wanted, root: Path | None) -> None:
 
 def _networks(
     trained: TrainedRun, models: Sequence[Mapping[str, Any]], wanted: Wanted, options: PredictOptions
-) -> _Networks:
+) -> Networks:
     from mmtsa_cli.stages.calibrate import read_temperatures
 
     temperatures = read_temperatures(options.calibration, trained) if options.calibration else {}
@@ -326,7 +396,7 @@ def _networks(
     training = dataclasses.replace(trained.recipe.training, device="auto", threads=0)
     usual = trained.recipe.draws if options.window_s is None else 1
     recipe = dataclasses.replace(trained.recipe, training=training, draws=options.draws or usual)
-    return _Networks(
+    return Networks(
         [restore(trained, model, recipe=recipe) for model in models],
         [temperatures.get(model["fold"], 1.0) for model in models],
         models[0],
@@ -362,20 +432,13 @@ def _cutting(wanted: Wanted, model: Mapping[str, Any], recipe: Any, options: Pre
 # The work
 
 
-def _run_jobs(
-    dataset: Dataset,
-    networks: _Networks,
-    wanted: Wanted,
-    options: PredictOptions,
-    told: Told,
-    progress: Progress,
-) -> tuple[list[_Job], dict[str, str]]:
+def _run_jobs(work: Work, options: PredictOptions, progress: Progress) -> tuple[list[_Job], dict[str, str]]:
     """Return the recordings that were predicted, and those that were not with the reason."""
     jobs: dict[str, _Job] = {}
     errors: dict[str, MmtsaError] = {}
-    windows = _windows(dataset, networks, wanted, options, told, jobs, errors, progress)
+    windows = _windows(work, options, jobs, errors, progress)
     while some := list(islice(windows, _TOGETHER)):
-        probabilities, attention = networks.predict([clip for _, _, clip in some])
+        probabilities, attention = work.networks.predict([clip for _, _, clip in some])
         for (job, number, _), p, weights in zip(some, probabilities, attention, strict=True):
             job.add(number, p, weights)
     sound = [job for name, job in jobs.items() if name not in errors]
@@ -385,23 +448,19 @@ def _run_jobs(
 
 
 def _windows(
-    dataset: Dataset,
-    networks: _Networks,
-    wanted: Wanted,
+    work: Work,
     options: PredictOptions,
-    told: Told,
     jobs: dict[str, _Job],
     errors: dict[str, MmtsaError],
     progress: Progress,
 ) -> Iterator[tuple[_Job, int, PackedClip]]:
     """Yield the windows of all recordings, noting what cannot be predicted instead of stopping at it."""
-    total = len(dataset.recordings)
-    for done, recording in enumerate(dataset.recordings, start=1):
+    total = len(work.dataset.recordings)
+    for done, recording in enumerate(work.dataset.recordings, start=1):
         try:
-            with _opened(dataset, recording, networks, wanted, told) as clip:
-                job = jobs[recording.id] = _job(recording, clip, wanted, options, len(networks.model["classes"]), told)
-                packed = pack_windows(clip, dataset, recording, wanted.rates(), networks.cutting, job.spans)
-                for number, window in enumerate(packed):
+            with opened(work, recording) as clip:
+                job = jobs[recording.id] = _job(recording, clip, work, options)
+                for number, window in enumerate(packed(work, recording, clip, job.spans)):
                     if total == 1:
                         progress(number + 1, len(job.spans))
                     yield job, number, window
@@ -412,16 +471,27 @@ def _windows(
 
 
 @contextmanager
-def _opened(dataset: Dataset, recording: Recording, networks: _Networks, wanted: Wanted, told: Told) -> Iterator[Clip]:
+def opened(work: Work, recording: Recording) -> Iterator[Clip]:
+    """Open a recording in the units of training; what differs from it is told.
+
+    Raises
+    ------
+    DataError, ManyErrors
+        A modality that is missing, a file that cannot be used or is not what the run was trained on, or a recording
+        that is shorter than the run's sensor window.
+    """
+    wanted = work.wanted
     missing = [name for name in wanted.inputs if name not in recording.paths]
     if missing:
         raise DataError(f"no {', '.join(missing)}, which the run was trained on", where=f"recording {recording.id}")
-    with open_clip(dataset, recording, list(wanted.inputs), max_gap_s=networks.cutting.max_gap_s) as clip:
-        yield as_trained(clip, dataset, recording, wanted, told)
+    gap = work.networks.cutting.max_gap_s
+    with open_clip(work.dataset, recording, list(wanted.inputs), max_gap_s=gap) as clip:
+        clip = as_trained(clip, work.dataset, recording, wanted, work.told)
+        _check_length(clip.end_s - clip.start_s, recording, wanted)
+        yield clip
 
 
-def _job(recording: Recording, clip: Clip, wanted: Wanted, options: PredictOptions, classes: int, told: Told) -> _Job:
-    duration = clip.end_s - clip.start_s
+def _check_length(duration: float, recording: Recording, wanted: Wanted) -> None:
     if wanted.sensors and duration < wanted.window_s - _ROUNDING_S:
         raise DataError(
             "shorter than the run's sensor window",
@@ -430,15 +500,27 @@ def _job(recording: Recording, clip: Clip, wanted: Wanted, options: PredictOptio
             found=f"{duration:.3g} s",
             remedy="record longer, or train with a shorter one (--set sampling.window)",
         )
-    # Times are told on the clock of the file that a person would look at.
-    shown = next(iter(clip.videos), next(iter(clip.series), ""))
-    origin = clip.spans[shown][0]
+
+
+def packed(work: Work, recording: Recording, clip: Clip, spans: Sequence[Span]) -> Iterator[PackedClip]:
+    """Pack parts of an opened recording (see `pack_windows`) as the networks take them."""
+    return pack_windows(clip, work.dataset, recording, work.wanted.rates(), work.networks.cutting, spans)
+
+
+def origin_s(clip: Clip) -> float:
+    """Return second 0 of what is told: the start of the file that a person would look at, in seconds of the clip."""
+    return clip.spans[next(iter(clip.videos), next(iter(clip.series), ""))][0]
+
+
+def _job(recording: Recording, clip: Clip, work: Work, options: PredictOptions) -> _Job:
+    duration, origin = clip.end_s - clip.start_s, origin_s(clip)
     if options.window_s is None:
         return _Job(recording, [(0.0, duration)], origin, None)
     if duration < options.window_s:
-        told.notes.append(f"{recording.id}: {duration:.3g} s, shorter than the window, is one window")
+        work.told.notes.append(f"{recording.id}: {duration:.3g} s, shorter than the window, is one window")
     hop = options.hop_s or options.window_s / 3
-    return _Job(recording, window_spans(duration, options.window_s, hop), origin, TimeLine(duration, hop, classes))
+    line = TimeLine(duration, hop, len(work.networks.model["classes"]))
+    return _Job(recording, window_spans(duration, options.window_s, hop), origin, line)
 
 
 def _predictions(job: _Job, classes: Sequence[str], options: PredictOptions) -> Iterator[Predicted]:

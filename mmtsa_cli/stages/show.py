@@ -122,7 +122,7 @@ def run(
     options = options or ShowOptions()
     _check_output(output)
     dataset = read_index(recordings, root=root)
-    position, recording = _find(dataset, name)
+    position, recording = find_recording(dataset, name)
     names = (
         select(modalities, dataset.kinds()) if modalities else [m for m in dataset.modalities if m in recording.paths]
     )
@@ -158,8 +158,14 @@ def _not_written(output: Path, error: OSError) -> ArtifactError:
     return ArtifactError(f"cannot be written: {error.strerror or error}", where=str(output), remedy=remedy)
 
 
-def _find(dataset: Dataset, name: str) -> tuple[int, Recording]:
-    """Return a recording and its place in the index."""
+def find_recording(dataset: Dataset, name: str) -> tuple[int, Recording]:
+    """Return a recording by its id, and its place in the index.
+
+    Raises
+    ------
+    UsageError
+        None has that id; names the nearest.
+    """
     for position, recording in enumerate(dataset.recordings):
         if recording.id == name:
             return position, recording
