@@ -24,7 +24,7 @@ from mmtsa_cli.errors import ArtifactError, DataError, MmtsaError, UsageError
 from mmtsa_cli.evaluation.calibration import with_temperature
 from mmtsa_cli.evaluation.timeline import Span, Stretch, TimeLine, name_of, stretches, window_spans
 from mmtsa_cli.recordings.clip import Clip, open_clip
-from mmtsa_cli.recordings.index import Dataset, Recording
+from mmtsa_cli.recordings.index import Dataset, Recording, read_index
 from mmtsa_cli.recordings.relocation import refuse_elsewhere
 from mmtsa_cli.reporting.predictions import FORMATS, Predicted, to_text
 from mmtsa_cli.sampling.draw import Samples
@@ -36,8 +36,10 @@ from mmtsa_cli.stages.predict_inputs import (
     Told,
     Wanted,
     as_trained,
-    dataset_of_directory,
+    check_directory,
     dataset_of_files,
+    modality_named,
+    narrowed,
 )
 from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
 from mmtsa_cli.stages.training_data import read_training_data
@@ -256,15 +258,18 @@ def open_work(
     _check(options, recordings, files, about)
     trained = open_run(training)
     models = trained.folds(options.fold)
-    wanted = _wanted(trained, models)
+    wanted, told = _wanted(trained, models), Told()
     _check_window(options, wanted)
     if recordings is not None:
-        dataset = dataset_of_directory(recordings, wanted, root=root)
+        dataset = read_index(recordings, root=root, labelled=False)
         dataset = dataclasses.replace(dataset, recordings=(only(dataset),)) if only else dataset
+        wanted = narrowed(wanted, {name for recording in dataset.recordings for name in recording.paths}, told)
+        check_directory(recordings, dataset, wanted)
         _check_there(dataset, wanted, root)
     else:
+        names = {modality_named(name, wanted, option=f"--{name} {path}", others=own_options) for name, path in files}
+        wanted = narrowed(wanted, names, told)
         dataset = dataset_of_files(files, wanted, about or FileOptions(), others=own_options)
-    told = Told()
     if not wanted.data.noted:
         told.notes.append(
             f"{training} was trained by an older mmtsa, which did not note rates and units of its sensors"
@@ -357,7 +362,8 @@ def _wanted(trained: TrainedRun, models: Sequence[Mapping[str, Any]]) -> Wanted:
                 remedy=f"choose one with --fold {', '.join(model['fold'] for model in models[:5])}",
             )
     where = str(trained.directory)
-    return Wanted(where, first["inputs"], read_training_data(first, where=where), float(first["window_s"]))
+    data = read_training_data(first, where=where)
+    return Wanted(where, first["inputs"], data, float(first["window_s"]), trained.takes_subsets)
 
 
 def _check_window(options: PredictOptions, wanted: Wanted) -> None:
@@ -376,7 +382,7 @@ def _check_there(dataset: Dataset, wanted: Wanted, root: Path | None) -> None:
         raise DataError(
             f"no recording has all of {', '.join(wanted.inputs)}, which the run was trained on",
             where=str(dataset.root),
-            remedy="record what is missing, or train a run without it (mmtsa train --modalities)",
+            remedy="record what is missing, or train a run without it (mmtsa train --modalities, --modality-dropout)",
         )
     refuse_elsewhere(
         [recording.paths[name] for recording in complete for name in wanted.inputs], where=str(dataset.root), root=root

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.recordings.clip import Clip
 from mmtsa_cli.recordings.description import read_description
-from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, ModalitySpec, Recording, read_index
+from mmtsa_cli.recordings.index import DATASET_NAME, INDEX_NAME, Dataset, ModalitySpec, Recording
 from mmtsa_cli.recordings.reading import read_stamps
 from mmtsa_cli.recordings.series import Series
 from mmtsa_cli.recordings.units import conversion, known_units, mistaken_for, quantity_of
@@ -38,12 +38,15 @@ class Wanted:
     data : TrainingData
     window_s : float
         The run's sensor window.
+    takes_subsets : bool
+        Whether the run learned to do without some of its modalities.
     """
 
     where: str
     inputs: Mapping[str, Mapping[str, Any]]
     data: TrainingData
     window_s: float
+    takes_subsets: bool = False
 
     @property
     def sensors(self) -> list[str]:
@@ -53,6 +56,15 @@ class Wanted:
     def rates(self) -> dict[str, float]:
         """Return the rate at which each sensor is handed to the network."""
         return {name: self.data.sensors[name].rate for name in self.sensors}
+
+
+def narrowed(wanted: Wanted, there: Collection[str], told: Told) -> Wanted:
+    """Return what a run takes of the modalities that are there, where it does without the others; else all of it."""
+    missing = [name for name in wanted.inputs if name not in there]
+    if not missing or not wanted.takes_subsets or len(missing) == len(wanted.inputs):
+        return wanted
+    told.notes.append(f"no {', '.join(missing)}: predicted without, as the run has learned to")
+    return dataclasses.replace(wanted, inputs={name: its for name, its in wanted.inputs.items() if name in there})
 
 
 @dataclass(frozen=True)
@@ -157,7 +169,12 @@ def dataset_of_files(
 
 def _missing(missing: Sequence[str], given: Mapping[str, Path], wanted: Wanted) -> UsageError:
     give = " ".join(f"--{name.replace('_', '-')} PATH" for name in missing)
-    without = f", or train a run without it: mmtsa train SAMPLES --modalities {','.join(given)}" if given else ""
+    without = (
+        f", or train a run without it (mmtsa train SAMPLES --modalities {','.join(given)}), or one that does without "
+        "some (--modality-dropout 0.3)"
+        if given
+        else ""
+    )
     return UsageError(
         f"no file of {', '.join(missing)}",
         where=wanted.where,
@@ -243,15 +260,13 @@ def _check_timed(path: Path, name: str, spec: ModalitySpec, wanted: Wanted) -> N
         )
 
 
-def dataset_of_directory(directory: Path, wanted: Wanted, *, root: Path | None = None) -> Dataset:
-    """Return the recordings of an index; it needs no labels.
+def check_directory(directory: Path, dataset: Dataset, wanted: Wanted) -> None:
+    """Refuse recordings of which the index does not have a modality that the run takes, or one of another kind.
 
     Raises
     ------
-    DataError, UsageError, ManyErrors
-        As of `read_index`; a modality of the run that the index does not have, or of another kind.
+    DataError
     """
-    dataset = read_index(directory, root=root, labelled=False)
     for name, its in wanted.inputs.items():
         spec = dataset.modalities.get(name)
         if spec is None:
@@ -260,11 +275,11 @@ def dataset_of_directory(directory: Path, wanted: Wanted, *, root: Path | None =
                 where=str(directory / INDEX_NAME),
                 expected=f"a column of each modality that the run was trained on: {', '.join(wanted.inputs)}",
                 found=", ".join(dataset.modalities),
-                remedy=f"call the column of its files {name}, or train a run without it (mmtsa train --modalities)",
+                remedy=f"call the column of its files {name}, or train a run that does without it (mmtsa train "
+                "--modalities, --modality-dropout)",
             )
         if spec.kind != its["kind"]:
             raise _other_kind(name, spec, wanted, where=str(directory / DATASET_NAME))
-    return dataset
 
 
 def _other_kind(name: str, spec: ModalitySpec, wanted: Wanted, *, where: str) -> DataError:

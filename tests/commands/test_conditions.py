@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 from mmtsa_cli.stages import eval as evaluation
 from mmtsa_cli.stages import train
@@ -108,3 +109,39 @@ def test_a_fault_of_every_sensor_takes_what_they_know(mmtsa, runs, samples, tmp_
         "noise", "bias", "drop", "shift", "blur", "dark", "occlude"
     }  # fmt: skip
     assert np.isfinite([row["macro_f1"] for row in found["robustness"]]).all()
+
+
+def test_recordings_are_predicted_from_what_there_is(mmtsa, runs, synthetic, tmp_path):
+    dataset = yaml.safe_load((synthetic / "dataset.yaml").read_text())
+    rows = list(csv.DictReader((synthetic / "index.csv").open()))[:3]
+    for row in rows:
+        row["gyro"] = str(synthetic / row["gyro"])
+    with (tmp_path / "index.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["id", "label", "gyro"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    described = {"name": "some", "modalities": {"gyro": dataset["modalities"]["gyro"]}}
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(described))
+    done = mmtsa("predict", runs["able"], tmp_path, "--format", "jsonl")
+    assert "no rgb: predicted without, as the run has learned to" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["recording"] for line in lines] == [row["id"] for row in rows]
+    # A file alone is the same; with the video it is another prediction.
+    alone = json.loads(
+        mmtsa("predict", runs["able"], "--gyro", rows[0]["gyro"], "--unit", "gyro=rad/s", "--format", "jsonl").stdout
+    )
+    assert alone["probabilities"] == lines[0]["probabilities"]
+    video = synthetic / rows[0]["gyro"].replace(str(synthetic), "").lstrip("/").replace("gyro", "rgb").replace(
+        "csv", "mp4"
+    )
+    both = ("--gyro", rows[0]["gyro"], "--unit", "gyro=rad/s", "--rgb", video)
+    assert (
+        json.loads(mmtsa("predict", runs["able"], *both, "--format", "jsonl").stdout)["probabilities"]
+        != alone["probabilities"]
+    )
+    refused = mmtsa("predict", runs["needy"], tmp_path, expect=1)
+    assert "no modality rgb" in refused.stderr
+    assert "--modality-dropout" in refused.stderr
+    refused = mmtsa("predict", runs["needy"], "--gyro", rows[0]["gyro"], expect=2)
+    assert "no file of rgb" in refused.stderr
+    assert "--modality-dropout 0.3" in refused.stderr

@@ -477,7 +477,7 @@ def test_a_missing_modality_says_what_to_do(mmtsa, rec, made, worn, tmp_path):
     run, files = worn
     done = mmtsa("predict", run, *files[:2], expect=2)
     assert "no file of gyro, expected one of each modality that the run was trained on: acc_watch, gyro" in done.stderr
-    assert "add --gyro PATH, or train a run without it: mmtsa train SAMPLES --modalities acc_watch" in done.stderr
+    assert "add --gyro PATH, or train a run without it (mmtsa train SAMPLES --modalities acc_watch)" in done.stderr
     nothing = mmtsa("predict", run, expect=2)
     assert "no file of acc_watch, gyro" in nothing.stderr
     assert "add --acc-watch PATH --gyro PATH" in nothing.stderr
