@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "train": "Train MMTSA on a sample store.",
     "eval": "Evaluate a training run: metrics with intervals, predictions, confusion matrix.",
     "predict": "Predict new recordings with a training run: classes, or a time line of long ones.",
+    "export": "Export a trained network as ONNX: verified, with int8, a model card and an example.",
     "explain": "Show why a run names a class: which segment, second, axis and modality decided.",
     "ablate": "Train on every subset of modalities, or with settings varied, and compare.",
     "benchmark": "Train, test and measure systems under one protocol, in one table.",
