@@ -28,8 +28,9 @@ def clips(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.T
 
 
 @functools.cache
+@torch.enable_grad()
 def trained() -> SegmentNetwork:
-    """Return a network that tells the two events apart, in evaluation mode."""
+    """Return a network that tells the two events apart, in evaluation mode; its caller may want no gradients."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     options = ModelOptions(backbone="resnet10", width=0.125, hidden=32, dropout=0.1)
