@@ -49,7 +49,8 @@ class Corruption:
 class CorruptedSamples(Samples):
     """Clips of which every sensor, or every video, has a fault.
 
-    A clip's fault follows from the seed and its place in the store alone, and is the same in every draw.
+    A clip's fault follows from the seed, its place in the store and that of its modality among those that are read; it
+    is the same in every draw.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from mmtsa_cli.artifacts.manifest import Manifest, fingerprint
 from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.evaluation.intervals import bootstrap
 from mmtsa_cli.evaluation.metrics import confusion_matrix, score
+from mmtsa_cli.evaluation.scored import scored
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
@@ -282,17 +283,8 @@ def _labels(
 def _scores(
     true: NDArray[np.int64], predicted: NDArray[np.int64], subjects: Sequence[str], classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    points = score(true, predicted, len(classes))
-    intervals = bootstrap(true, predicted, subjects, len(classes), seed=seed)
-    return {
-        "accuracy": points.accuracy,
-        "interval_95": list(intervals.accuracy),
-        "macro_f1": points.macro_f1,
-        "macro_f1_interval_95": list(intervals.macro_f1),
-        "interval_over": intervals.over,
-        "n": points.n,
-        "subjects": len(set(subjects) - {""}) or None,
-    }
+    found = scored(true, predicted, subjects, len(classes), seed=seed)
+    return {**found, "subjects": len(set(subjects) - {""}) or None}
 
 
 def _per_class(

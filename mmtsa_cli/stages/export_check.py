@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import ArtifactError
-from mmtsa_cli.evaluation.intervals import bootstrap
-from mmtsa_cli.evaluation.metrics import score
+from mmtsa_cli.evaluation.scored import scored
 from mmtsa_cli.stages.export_graph import Answer
 from mmtsa_cli.stages.export_inputs import Clips
 
@@ -127,16 +126,7 @@ def scores(said: Said, clips: Clips) -> dict[str, Any]:
         return {}
     classes = said.probabilities.shape[1]
     true, predicted = clips.labels[known], said.probabilities[known].argmax(axis=1)
-    points = score(true, predicted, classes)
-    intervals = bootstrap(true, predicted, [clips.subjects[i] for i in known], classes)
-    return {
-        "accuracy": points.accuracy,
-        "interval_95": list(intervals.accuracy),
-        "macro_f1": points.macro_f1,
-        "macro_f1_interval_95": list(intervals.macro_f1),
-        "interval_over": intervals.over,
-        "n": points.n,
-    }
+    return scored(true, predicted, [clips.subjects[i] for i in known], classes)
 
 
 def latencies(answers: Mapping[str, Answer], clips: Clips) -> dict[str, dict[str, Any]]:
