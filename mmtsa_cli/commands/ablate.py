@@ -35,6 +35,12 @@ _DEFAULT_OUTPUT = Path("ablate")
     "--vary", "varied", multiple=True, metavar="KEY=VALUES", help="Vary any key of the recipe; may be repeated."
 )
 @click.option(
+    "--one-at-a-time",
+    is_flag=True,
+    help="Train the recipe as it is, and each varied value alone, instead of every combination; differences are to "
+    "the recipe.",
+)
+@click.option(
     "--recipe", help="A YAML file, or a recipe of the package.  [default: recommended; without SAMPLES ablate-small]"
 )
 @options.settings
@@ -54,6 +60,7 @@ def command(
     output: Path | None,
     modalities: tuple[str, ...] | None,
     varied: tuple[str, ...],
+    one_at_a_time: bool,
     recipe: str | None,
     settings: tuple[str, ...],
     warm_start: bool,
@@ -78,6 +85,7 @@ def command(
       mmtsa ablate --modalities rgb,acc
       mmtsa ablate samples -o table5 --fusion concat,attention --seeds 3
       mmtsa ablate samples -o lr --set 'modalities=[rgb, gyro]' --vary training.lr=0.001,0.002 --segments 3,5
+      mmtsa ablate samples -o levers --one-at-a-time --vary model.dropout=0,0.5 --vary training.mixup=0.2 --seeds 3
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import ablate, defaults
 
@@ -102,6 +110,7 @@ def command(
             seeds=seeds,
             seed=seed,
             jobs=jobs,
+            one_at_a_time=one_at_a_time,
             overwrite=overwrite,
             progress=progress,
             note=console.note,

@@ -63,6 +63,7 @@ def run(
     seeds: int = 1,
     seed: int | None = None,
     jobs: int = 1,
+    one_at_a_time: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
     note: Callable[[str], None] = lambda text: None,
@@ -84,6 +85,8 @@ def run(
         How many trainings a point has, with seeds from `seed` (None: the recipe's) on.
     jobs : int
         Trainings at the same time.
+    one_at_a_time : bool
+        The recipe as it is, and each varied value alone, instead of every combination; differences are to the recipe.
     note : callable
         Told in a line how much is to be trained.
 
@@ -95,7 +98,7 @@ def run(
     """
     store = Store(samples)
     axes = read_axes(named or {}, varied)
-    points = points_of(store, modalities, axes, recipe=recipe, settings=settings)
+    points = points_of(store, modalities, axes, recipe=recipe, settings=settings, one_at_a_time=one_at_a_time)
     first = points[0].recipe.seed if seed is None else seed
     folds = resolve(protocol, store.clips, published=store.header.protocols, default=store.header.protocol)
     units = _units(points, folds, range(first, first + seeds))

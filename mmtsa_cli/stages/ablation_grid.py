@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -79,8 +79,13 @@ class Point:
     @property
     def label(self) -> str:
         """The row in words: "rgb+acc, fusion concat"."""
-        settings = [f"{key.rpartition('.')[2]} {_text(value)}" for key, value in self.varied.items()]
-        return ", ".join(["+".join(self.names), *settings])
+        return ", ".join(filter(None, ["+".join(self.names), self.changed]))
+
+    @property
+    def changed(self) -> str:
+        """What is varied in words: "fusion concat", "training.lr 0.01"; "" where nothing is."""
+        short = {key: name for name, key in NAMED.items()}
+        return ", ".join(f"{short.get(key, key)} {_text(value)}" for key, value in self.varied.items())
 
 
 def read_axes(named: Mapping[str, str | None], varied: Sequence[str]) -> tuple[Axis, ...]:
@@ -143,11 +148,13 @@ def points_of(
     *,
     recipe: str,
     settings: Sequence[str] = (),
+    one_at_a_time: bool = False,
 ) -> list[Point]:
     """Return the rows: subsets of `names` times the combinations of the axes' values.
 
     Without names: the subsets of all modalities of the recipe (or of the store, where the recipe names none); where
-    something else is varied, these modalities together, and no subsets.
+    something else is varied, these modalities together, and no subsets. One at a time: the recipe as it is, which comes
+    first, and each value of each axis alone.
 
     Raises
     ------
@@ -158,7 +165,14 @@ def points_of(
     base = read_recipe(recipe, settings)
     wanted = tuple(base.modalities) or tuple(kinds)
     chosen = {wanted: select(wanted, kinds)} if axes and not names else subsets(names or wanted, kinds)
-    variants = list(_variants(axes, recipe, settings))
+    if one_at_a_time and (names or not axes):
+        remedy = "use --vary KEY=VALUES for them, and --set 'modalities=[acc, gyro]' instead of --modalities"
+        raise UsageError("needs settings to vary, and no subsets", where="--one-at-a-time", remedy=remedy)
+    changes = _single_changes(axes) if one_at_a_time else _combinations(axes)
+    variants = list(_variants(changes, axes, recipe, settings))
+    if one_at_a_time:
+        # A value that the recipe has anyway is no change.
+        variants = variants[:1] + [variant for variant in variants[1:] if variant[1] != variants[0][1]]
     points = [
         Point(subset, modalities, varied, dataclasses.replace(whole, modalities=modalities))
         for subset, modalities in chosen.items()
@@ -211,11 +225,23 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _variants(axes: Sequence[Axis], recipe: str, settings: Sequence[str]) -> Iterator[tuple[dict[str, Any], Recipe]]:
-    """Yield each combination of values with its recipe, or raise all that is wrong in any of them."""
-    errors: dict[str, MmtsaError] = {}
+def _combinations(axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
     for values in product(*(axis.values for axis in axes)):
-        varied = {axis.key: value for axis, value in zip(axes, values, strict=True)}
+        yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
+
+
+def _single_changes(axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
+    yield {}
+    for axis in axes:
+        yield from ({axis.key: value} for value in axis.values)
+
+
+def _variants(
+    changes: Iterable[dict[str, Any]], axes: Sequence[Axis], recipe: str, settings: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], Recipe]]:
+    """Yield each change (value by key) with its recipe, or raise all that is wrong in any of them."""
+    errors: dict[str, MmtsaError] = {}
+    for varied in changes:
         over = [f"{key}={json.dumps(_meant(key, value))}" for key, value in varied.items()]
         try:
             with _named_after(axes, varied):
@@ -233,6 +259,8 @@ def _named_after(axes: Sequence[Axis], varied: Mapping[str, Any]) -> Iterator[No
     """Let an error in a varied setting name the option that it came from."""
     places = {}
     for axis in axes:
+        if axis.key not in varied:
+            continue
         setting = f"--set {axis.key}={json.dumps(_meant(axis.key, varied[axis.key]))}"
         places.update({setting: axis.place(varied[axis.key]), axis.key: axis.place(varied[axis.key])})
     try:

@@ -70,11 +70,23 @@ def write_ablation(
         "seeds": trainings // len(folds.folds),
         "units": trainings * len(points),
         "rows": rows,
-        "differences": write_differences(directory, DIFFERENCES, said, what="row", seed=seed),
+        "differences": write_differences(
+            directory, DIFFERENCES, said, what="row", reference=_unchanged(points, axes), seed=seed
+        ),
         "failures": failures,
     }
-    write_tables(directory, TABLE, _title(axes, facts), _columns(axes, rows), rows, _notes(facts))
+    if _unchanged(points, axes):
+        title = f"Ablation, one setting at a time, {facts['protocol']}"
+        columns = [Column("changed", "changed"), *_columns((), rows)[1:]]
+    else:
+        title, columns = _title(axes, facts), _columns(axes, rows)
+    write_tables(directory, TABLE, title, columns, rows, _notes(facts))
     return facts
+
+
+def _unchanged(points: Sequence[Point], axes: Sequence[Axis]) -> str | None:
+    """Return the row of the recipe as it is, where settings are varied one at a time; else None."""
+    return points[0].label if axes and not points[0].varied else None
 
 
 def _row(
@@ -86,7 +98,8 @@ def _row(
         "row": point.label,
         "names": "+".join(point.names),
         "modalities": list(point.modalities),
-        **{axis.key: point.varied[axis.key] for axis in axes},
+        **{axis.key: point.varied.get(axis.key) for axis in axes},
+        "changed": point.changed or "nothing",
         **measured,
         "parameters": results[0].parameters,
         "macs": results[0].macs,

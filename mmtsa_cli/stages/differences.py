@@ -47,9 +47,9 @@ def difference_of(one: Pooled, other: Pooled, *, seed: int = 0) -> dict[str, Any
 
 
 def write_differences(
-    directory: Path, name: str, said: Mapping[str, Pooled], *, what: str, seed: int = 0
+    directory: Path, name: str, said: Mapping[str, Pooled], *, what: str, reference: str | None = None, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """Write by how much each row differs from the one with the highest accuracy, and return it.
+    """Write by how much each row differs from a reference, or from the one with the highest accuracy, and return it.
 
     Parameters
     ----------
@@ -59,31 +59,36 @@ def write_differences(
         By row, of the same clips and seeds; of fewer than two rows nothing is written.
     what : str
         What a row is ("method"): the column of the rows' names.
+    reference : str, optional
+        The row that all others are compared with; None, or where it failed: the best.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     list of dict
-        `what`, the row; `best`, the best one; what `difference_of` returns; `holm_p`.
+        `what`, the row; `best`, or `reference`, the one it is compared with; what `difference_of` returns; `holm_p`.
     """
     if len(said) < 2:
         return []
-    best = max(said, key=lambda row: float((said[row].predicted == said[row].true).mean()))
+    given = reference in said
+    best = reference if given else max(said, key=lambda row: float((said[row].predicted == said[row].true).mean()))
+    key = "reference" if given else "best"
     others = [row for row in said if row != best]
-    rows = [{what: row, "best": best, **difference_of(said[row], said[best], seed=seed)} for row in others]
+    rows = [{what: row, key: best, **difference_of(said[row], said[best], seed=seed)} for row in others]
     for row, corrected in zip(rows, holm([row["mcnemar_p"] for row in rows]), strict=True):
         row["holm_p"] = corrected
-    title = f"Differences to {best}, the {what} with the highest accuracy"
-    write_tables(directory, name, title, [Column(what, what), *_COLUMNS], rows, _notes(rows, said[best]))
+    title = f"Differences to {best}" + ("" if given else f", the {what} with the highest accuracy")
+    write_tables(directory, name, title, [Column(what, what), *_COLUMNS], rows, _notes(rows, said[best], key))
     return rows
 
 
-def _notes(rows: Sequence[Mapping[str, Any]], best: Pooled) -> list[str]:
+def _notes(rows: Sequence[Mapping[str, Any]], best: Pooled, key: str) -> list[str]:
     seeds = " of the first seed" if len(best.predicted) > 1 else ""
+    chosen = "The best row was chosen by these same clips, so differences come out somewhat too large."
+    many = f"Of {len(rows)} comparisons one in twenty lies beyond its interval by chance."
     return [
-        f"Row minus best on the same clips; intervals: paired bootstrap over {rows[0]['over']}; beyond chance: the "
-        "interval does not hold 0. The best row was chosen by these same clips, so differences come out somewhat too "
-        f"large. McNemar's test{seeds} takes clips as independent, which promises too much with few subjects: trust "
-        "the interval."
+        f"Row minus {key} on the same clips; intervals: paired bootstrap over {rows[0]['over']}; beyond chance: the "
+        f"interval does not hold 0. {chosen if key == 'best' else many} McNemar's test{seeds} takes clips as "
+        "independent, which promises too much with few subjects: trust the interval."
     ]

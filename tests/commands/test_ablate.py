@@ -182,6 +182,23 @@ def test_of_several_seeds_the_mean_and_the_deviation(pretended, mmtsa, samples, 
     assert "3 seeds: means" in (tmp_path / "out" / "table.md").read_text()
 
 
+def test_one_at_a_time_all_is_compared_with_the_recipe(pretended, mmtsa, samples, quick, tmp_path):
+    varied = ("--one-at-a-time", "--scale", "clip", "--vary", "training.lr=0.1,0.2")
+    done = mmtsa("ablate", samples, "-o", tmp_path / "out", "--recipe", quick, *varied, "--json")
+    facts = json.loads(done.stdout)
+    assert [row["changed"] for row in facts["rows"]] == ["nothing", "scale clip", "training.lr 0.1", "training.lr 0.2"]
+    assert {unit.settings["training"]["lr"] for unit in pretended.asked if "lr" not in unit.name} == {0.004}
+    whole = facts["rows"][0]["row"]
+    assert [(row["row"], row["reference"]) for row in facts["differences"]] == [
+        (row["row"], whole) for row in facts["rows"][1:]
+    ]
+    differences = (tmp_path / "out" / "differences.md").read_text()
+    assert differences.startswith(f"### Differences to {whole}\n")
+    assert "Of 3 comparisons" in differences
+    refused = mmtsa("ablate", samples, "-o", tmp_path / "other", "--recipe", quick, "--one-at-a-time", expect=2)
+    assert "--one-at-a-time: needs settings to vary" in refused.stderr
+
+
 def test_a_training_that_fails_is_a_row_with_its_reason(pretended, mmtsa, samples, quick, tmp_path):
     pretended.gyro_fails = True
     arguments = ("ablate", samples, "-o", tmp_path / "out", "--recipe", quick, "--modalities")

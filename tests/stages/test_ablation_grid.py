@@ -17,8 +17,9 @@ def store(samples):
 
 
 def points(store, names=None, settings=SMALL, **asked):
+    alone = asked.pop("one_at_a_time", False)
     axes = read_axes({key: text for key, text in asked.items() if key != "vary"}, asked.get("vary", ()))
-    return points_of(store, names, axes, recipe="synthetic", settings=settings)
+    return points_of(store, names, axes, recipe="synthetic", settings=settings, one_at_a_time=alone)
 
 
 def test_every_subset_is_there_once_and_a_group_stays_together():
@@ -56,6 +57,23 @@ def test_a_grid_is_every_combination(store):
     assert len(rows) == 3 * 2 * 2 * 1
     assert len({row.label for row in rows}) == 12
     assert {row.recipe.training.lr for row in rows} == {0.001, 0.01}
+
+
+def test_one_at_a_time_is_the_recipe_and_each_value_alone(store):
+    base = read_recipe("synthetic", SMALL)
+    vary = [f"training.lr=0.5,{base.training.lr}", "augmentation.sensors.scale=0.9"]
+    rows = points(store, one_at_a_time=True, scale="clip", vary=vary)
+    everything = "+".join(store.header.modalities)
+    changes = ["scale clip", "training.lr 0.5", "augmentation.sensors.scale 0.9"]
+    assert [row.label for row in rows] == [everything, *(f"{everything}, {change}" for change in changes)]
+    assert [row.recipe.training.lr for row in rows] == [base.training.lr, base.training.lr, 0.5, base.training.lr]
+    assert [row.recipe.augmentation.sensors.scale for row in rows[2:]] == [base.augmentation.sensors.scale, 0.9]
+
+
+@pytest.mark.parametrize("asked", [{"names": ["rgb", "gyro"], "fusion": "concat"}, {}])
+def test_one_at_a_time_needs_settings_and_no_subsets(store, asked):
+    with pytest.raises(UsageError, match="needs settings to vary, and no subsets"):
+        points(store, one_at_a_time=True, **asked)
 
 
 def test_lists_and_nothing_are_values_too(store):
