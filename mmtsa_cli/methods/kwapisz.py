@@ -14,7 +14,6 @@ is the table's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.classical import ClassicalMethod, of_kind
-from mmtsa_cli.methods.grid_search import CACHE_MB, best_settings, some_numbers
+from mmtsa_cli.methods.gaussian_svm import GaussianSvm, GaussianSvmOptions
 from mmtsa_cli.methods.window_statistics import clip_statistics
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.feature_cache import clip_features
@@ -43,14 +42,8 @@ class KwapiszOptions:
 
 
 @dataclass(frozen=True)
-class SvmOptions(KwapiszOptions):
+class SvmOptions(GaussianSvmOptions, KwapiszOptions):
     """The features, and the support vector machine with its grid."""
-
-    C: tuple[float, ...] = option((1.0, 10.0, 100.0), "penalties to choose from", above=0, check=some_numbers)
-    gamma: tuple[float, ...] = option(
-        (0.03, 0.1, 0.3, 1.0), "widths of the kernel to choose from, times 1 / features", above=0, check=some_numbers
-    )
-    folds: int = option(5, "folds of the training clips to choose on, by subject where there are 3", low=2)
 
 
 @dataclass(frozen=True)
@@ -90,35 +83,11 @@ class KwapiszMethod(ClassicalMethod):
         return np.stack(rows).astype(np.float64)
 
 
-class Svm(KwapiszMethod):
+class Svm(KwapiszMethod, GaussianSvm):
     """The features standardised, then a support vector machine with a Gaussian kernel."""
 
     name = "svm"
     options_class: ClassVar[type] = SvmOptions
-
-    def choose(
-        self, features: NDArray[Any], labels: NDArray[np.int64], subjects: Sequence[str], *, seed: int
-    ) -> dict[str, Any]:
-        """Return penalty and width of the grid that do best on people, or clips, that are left out."""
-        widths = [gamma / features.shape[1] for gamma in self.options.gamma]
-        return best_settings(
-            self.estimator(seed=seed, classes_present=len(np.unique(labels))),
-            {"svc__C": self.options.C, "svc__gamma": widths},
-            features,
-            labels,
-            subjects=subjects,
-            folds=self.options.folds,
-            seed=seed,
-            before_trial=self.stop_if_asked,
-        )
-
-    def estimator(self, *, seed: int, classes_present: int) -> Any:
-        """Return the scaler and the machine, with what was chosen."""
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import SVC
-
-        return make_pipeline(StandardScaler(), SVC(cache_size=CACHE_MB)).set_params(**self.settings)
 
 
 class DecisionTree(KwapiszMethod):

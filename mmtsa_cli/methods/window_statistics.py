@@ -1,4 +1,4 @@
-"""The 43 features of an accelerometer's window that `kwapisz` says, as arrays; a module of its own, without torch.
+"""Statistics of sensor series: the 43 features that `kwapisz` says, and those of `part_svm`; a module without torch.
 
 So the processes that compute them for many clips are small.
 """
@@ -92,3 +92,33 @@ def clip_statistics(store: Store, clip: int, parameters: Mapping[str, Any]) -> N
     wanted = {"window_s": parameters["window_s"], "peak_height": parameters["peak_height"]}
     found = series_features(store.series(name, clip), store.header.modalities[name].rate, **wanted)
     return found[None].astype(np.float32)
+
+
+def part_statistics(series: NDArray[Any], parts: int) -> NDArray[np.float64]:
+    """Return mean, standard deviation and mean absolute difference of neighbours of each axis in equal parts of a clip.
+
+    Parameters
+    ----------
+    series : (n, C) array
+        At least one sample.
+    parts : int
+        A clip of fewer samples than parts has some of them in two parts.
+
+    Returns
+    -------
+    (parts * 3 * C,) float64 array
+        In the sensor's unit: means, deviations and differences of the first part, then of the second.
+    """
+    series = np.asarray(series, np.float64)
+    edges = np.linspace(0, len(series), parts + 1)
+    found = []
+    for low, high in zip(np.floor(edges[:-1] + 1e-9).astype(int), np.ceil(edges[1:] - 1e-9).astype(int), strict=True):
+        part = series[low:high]
+        steps = np.abs(np.diff(part, axis=0)).sum(axis=0) / max(len(part) - 1, 1)
+        found += [part.mean(axis=0), part.std(axis=0), steps]
+    return np.concatenate(found)
+
+
+def clip_part_statistics(store: Store, clip: int, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return `part_statistics` of a clip's sensor as one row, (1, D): what `clip_features` computes."""
+    return part_statistics(store.series(parameters["modality"], clip), parameters["parts"])[None].astype(np.float32)

@@ -158,10 +158,10 @@ def test_the_machine_has_what_the_grid_chose_and_counts_its_numbers(store, tmp_p
 
 
 def test_the_choice_leaves_whole_people_out(store, tmp_path, monkeypatch):
-    from mmtsa_cli.methods import kwapisz
+    from mmtsa_cli.methods import gaussian_svm
 
     seen = {}
-    monkeypatch.setattr(kwapisz, "best_settings", lambda *a, **named: seen.update(named) or {"svc__C": 2.0})
+    monkeypatch.setattr(gaussian_svm, "best_settings", lambda *a, **named: seen.update(named) or {"svc__C": 2.0})
     train = part(store, "123", ("acc_watch",))
     fitted(Svm, SvmOptions(folds=4), train, tmp_path)
     assert seen["subjects"] == train.column("subject")
