@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "show": "Look at recordings: a table of all, or a picture of one.",
     "imagify": "Turn sensor series into Gramian angular field images.",
     "sample": "Cut recordings into synchronous segments and pack them into a sample store.",
+    "merge": "Make one sample store of shards that machines made apart.",
     "train": "Train MMTSA on a sample store.",
     "eval": "Evaluate a training run: metrics with intervals, predictions, confusion matrix.",
     "predict": "Predict new recordings with a training run: classes, or a time line of long ones.",

@@ -9,6 +9,8 @@ import click
 
 from mmtsa_cli.commands import console, options
 
+_NOT_SHOWN = ("damaged", "warnings", "all_notes", "left_out_here")
+
 
 @click.command()
 @click.argument("recordings", type=click.Path(path_type=Path))
@@ -30,6 +32,9 @@ from mmtsa_cli.commands import console, options
 @click.option("--strict", is_flag=True, help="Stop at a recording that cannot be read instead of leaving it out.")
 @click.option("--exclude-labels", default="", help="Labels to leave out, separated by commas.")
 @click.option("--images", is_flag=True, help="Also write a contact sheet a clip: the frames and fields of one draw.")
+@click.option(
+    "--shard", metavar="I/N", help="Take the I-th of N parts of the recordings; `mmtsa merge` makes a store of all."
+)
 @options.root
 @options.protocol
 @options.seed
@@ -50,6 +55,7 @@ def command(
     strict: bool,
     exclude_labels: str,
     images: bool,
+    shard: str | None,
     root: Path | None,
     protocol: str | None,
     seed: int,
@@ -68,8 +74,10 @@ def command(
     Examples:
       mmtsa sample rec -o samples --modalities depth,acc,gyro
       mmtsa sample rec -o samples --segments 8 --window 1 --images
+      mmtsa sample rec -o shards/2 --shard 2/8
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import sample
+    from mmtsa_cli.stages.shards import read_shard
 
     cutting = sample.CuttingOptions(segments, frames, window, short_side, quality, max_gap)
     with console.progress("sample") as progress:
@@ -84,12 +92,13 @@ def command(
             strict=strict,
             exclude_labels=tuple(label.strip() for label in exclude_labels.split(",") if label.strip()),
             images=images,
+            shard=read_shard(shard) if shard else None,
             root=root,
             jobs=jobs,
             overwrite=overwrite,
             progress=progress,
         )
-    told = {name: value for name, value in result.facts.items() if name not in ("damaged", "warnings")}
+    told = {name: value for name, value in result.facts.items() if name not in _NOT_SHOWN}
     shown = result if as_json else replace(result, facts=told)
     console.print_result("Sample store", shown, as_json=as_json)
     lost = result.facts["damaged"]

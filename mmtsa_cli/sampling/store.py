@@ -90,6 +90,8 @@ class Store:
     Parameters
     ----------
     directory : Path
+    stage : str
+        Of its manifest: a shard of a store is none.
 
     Raises
     ------
@@ -97,8 +99,8 @@ class Store:
         Not a sample store, or a damaged one.
     """
 
-    def __init__(self, directory: Path) -> None:
-        read_manifest(directory, stage="sample")
+    def __init__(self, directory: Path, *, stage: str = "sample") -> None:
+        read_manifest(directory, stage=stage)
         self.directory = directory
         self.header = _read_header(directory / STORE_NAME)
         self.clips = _read_clips(directory / CLIPS_NAME)
@@ -152,7 +154,8 @@ class _Frames:
         data = directory / f"frames-{name}.bin"
         expected = int((self._table["offset"][-1] + self._table["length"][-1]) if len(self._table) else 0)
         _check_size(data, expected)
-        self._bytes = np.memmap(data, np.uint8, "r") if expected else np.empty(0, np.uint8)
+        # As a plain array: np.memmap's own class does work at every slice.
+        self._bytes = np.memmap(data, np.uint8, "r").view(np.ndarray) if expected else np.empty(0, np.uint8)
         self._first = np.searchsorted(self._table["clip"], np.arange(clips + 1))
 
     def records(self, clip: int) -> NDArray[Any]:
@@ -174,7 +177,8 @@ class _SeriesFile:
         self._bounds = [int(bound) for bound in bounds]
         rows = self._bounds[-1]
         _check_size(data, rows * channels * 4)
-        self._rows = np.memmap(data, "<f4", "r", shape=(rows, channels)) if rows else np.empty((0, channels), "<f4")
+        shape = (rows, channels)
+        self._rows = np.memmap(data, "<f4", "r", shape=shape).view(np.ndarray) if rows else np.empty(shape, "<f4")
 
     def rows(self, clip: int) -> NDArray[np.float32]:
         return self._rows[self._bounds[clip] : self._bounds[clip + 1]]

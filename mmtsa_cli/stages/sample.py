@@ -11,7 +11,7 @@ from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
-from mmtsa_cli.errors import DataError, MmtsaError
+from mmtsa_cli.errors import DataError, MmtsaError, UsageError
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.clip import open_clip
 from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
@@ -28,6 +28,7 @@ from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
 from mmtsa_cli.stages.losses import DAMAGED, TOO_SHORT, LeftOut, Losses, choose, nothing_left, too_many
 from mmtsa_cli.stages.parallel import in_parallel
 from mmtsa_cli.stages.result import StageResult
+from mmtsa_cli.stages.shards import Shard, shard_manifest
 
 Progress = Callable[[int, int], None]
 
@@ -44,12 +45,13 @@ def run(
     strict: bool = False,
     exclude_labels: Sequence[str] = (),
     images: bool = False,
+    shard: Shard | None = None,
     root: Path | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> StageResult:
-    """Cut recordings into a sample store.
+    """Cut recordings into a sample store, or some of them into a shard of one, which `merge` reads.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def run(
         refused in any case.
     images : bool
         Also write `sheets/ID.png`: what a draw with this seed gives the network.
+    shard : Shard, optional
+        Take this part of the recordings only; protocols are proved on all of them.
     root : Path, optional
         Where the recordings lie now, if the index was made on another machine.
 
@@ -86,6 +90,7 @@ def run(
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
     chosen, losses = choose(dataset, names, exclude_labels, strict=strict, root=root)
     folds = _proved(protocol, dataset, chosen)
+    mine, before = _part(shard, chosen, images), losses.counts.copy()
     wishes = {
         "protocol": protocol,
         "skip_short": skip_short,
@@ -95,6 +100,8 @@ def run(
     }
     inputs = {str(recordings): fingerprint_index(recordings)}
     manifest = Manifest("sample", {"modalities": list(names), **asdict(options), **wishes}, seed, inputs)
+    if shard:
+        manifest = shard_manifest(manifest, shard)
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
@@ -102,17 +109,29 @@ def run(
         rates = _rates(dataset, chosen, names, options, strict=strict)
         # Each task carries the description of the dataset, but not its thousands of rows.
         described = replace(dataset, recordings=())
-        tasks = [(described, recording, names, rates, options, skip_short, strict) for recording in chosen]
+        tasks = [(described, recording, names, rates, options, skip_short, strict) for recording in mine]
         with in_parallel(_pack, tasks, jobs=jobs) as results:
             packed = _counted(results, len(tasks), losses, progress)
             notes = _write_store(directory, dataset, chosen, names, rates, options, packed, losses, protocol, strict)
+            if shard:
+                here = losses.counts - before
+                facts.update(all_notes=dict(notes), left_out_here=dict(here))
         if images:
             from mmtsa_cli.stages.sheets import write_sheets
 
             write_sheets(Store(directory), directory / "sheets", seed=seed, progress=progress)
-        facts.update(_facts(directory, names, options, folds, losses, notes))
+        facts.update(_facts(directory, names, options, folds, losses, summary(notes)))
         facts["warnings"] = _shared_files(folds, chosen, names)
     return StageResult(output, True, facts)
+
+
+def _part(shard: Shard | None, chosen: Sequence[Recording], images: bool) -> Sequence[Recording]:
+    """Return the recordings of a shard; all where there is none."""
+    if shard is None:
+        return chosen
+    if images:
+        raise UsageError("not of a shard", where="--images", remedy="use `mmtsa show` for a picture of a recording")
+    return shard.part(chosen)
 
 
 def _proved(protocol: str | None, dataset: Dataset, chosen: Sequence[Recording]) -> Protocol | None:
@@ -214,7 +233,7 @@ def _write_store(
     losses: Losses,
     protocol: str | None,
     strict: bool,
-) -> list[str]:
+) -> Counter[str]:
     first = next(packed, None)
     if first is None:
         raise nothing_left(losses, options.window_s)
@@ -247,10 +266,10 @@ def _write_store(
                 notes=dataset.notes,
             )
         )
-    return _summary(notes)
+    return notes
 
 
-def _summary(notes: Counter[str], most: int = 10) -> list[str]:
+def summary(notes: Counter[str], most: int = 10) -> list[str]:
     """Return the most frequent notes with how many clips have them; those that differ in numbers alone are one."""
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
     for note, count in notes.items():
@@ -275,6 +294,16 @@ def _stored(dataset: Dataset, name: str, first: PackedClip, rates: dict[str, flo
     return StoredModality("sensor", first.channels[name], rates[name], spec.unit)
 
 
+def size_of(directory: Path) -> dict[str, Any]:
+    """Return `clips` and `megabytes` of a store that is written."""
+    import csv
+
+    with (directory / "clips.csv").open(newline="", encoding="utf-8") as stream:
+        clips = sum(1 for _ in csv.DictReader(stream))
+    size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+    return {"clips": clips, "megabytes": round(size / 1e6, 1)}
+
+
 def _facts(
     directory: Path,
     names: Sequence[str],
@@ -283,19 +312,13 @@ def _facts(
     losses: Losses,
     notes: list[str],
 ) -> dict[str, Any]:
-    import csv
-
-    with (directory / "clips.csv").open(newline="", encoding="utf-8") as stream:
-        clips = sum(1 for _ in csv.DictReader(stream))
-    size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     return {
-        "clips": clips,
+        **size_of(directory),
         "left_out": dict(losses.counts),
         "modalities": list(names),
         "segments": options.segments,
         "frames": options.frames,
         "window_s": options.window_s,
-        "megabytes": round(size / 1e6, 1),
         "protocol": protocol.name if protocol else None,
         "folds": len(protocol.folds) if protocol else None,
         "notes": notes,

@@ -1,0 +1,36 @@
+"""`mmtsa merge`: shards of a sample store to the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mmtsa_cli.commands import console, options
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.output_directory
+@options.overwrite
+@options.json_output
+def command(shards: tuple[Path, ...], output: Path, overwrite: bool, as_json: bool) -> None:
+    """Make one sample store of SHARDS, which `mmtsa sample --shard I/N` wrote on one machine or on many.
+
+    Reads all shards of one store, in any order; refuses where one is missing, twice there, or was made with other
+    settings or another index. Writes the store, bit by bit as `mmtsa sample` alone had written it.
+
+    \b
+    Examples:
+      mmtsa sample rec -o shards/1 --shard 1/2
+      mmtsa sample rec -o shards/2 --shard 2/2
+      mmtsa merge shards/* -o samples
+    """  # noqa: D301 - click takes the real backspace
+    from mmtsa_cli.stages import merge
+
+    with console.progress("merge") as progress:
+        result = merge.run(shards, output, overwrite=overwrite, progress=progress)
+    told = {name: value for name, value in result.facts.items() if name not in ("damaged", "warnings")}
+    console.print_result("Sample store", result if as_json else replace(result, facts=told), as_json=as_json)
+    console.warn_of(result.facts["warnings"])
