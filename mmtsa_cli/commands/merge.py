@@ -23,9 +23,8 @@ def command(shards: tuple[Path, ...], output: Path, overwrite: bool, as_json: bo
 
     \b
     Examples:
-      mmtsa sample rec -o shards/1 --shard 1/2
-      mmtsa sample rec -o shards/2 --shard 2/2
-      mmtsa merge shards/* -o samples
+      mmtsa merge shards/1 shards/2 -o samples
+      mmtsa merge shards/1 shards/2 shards/3 -o samples --json
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import merge
 
