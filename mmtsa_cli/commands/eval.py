@@ -27,6 +27,12 @@ from mmtsa_cli.commands import console, options
 )
 @click.option("--all-subsets", is_flag=True, help="Also with every subset of the modalities.")
 @click.option(
+    "--segments",
+    callback=options.counts,
+    metavar="NUMBERS",
+    help="Also with clips cut into these numbers of segments, as in 1,2,3: what fewer cost and give.",
+)
+@click.option(
     "--corrupt",
     callback=options.names,
     metavar="FAULTS",
@@ -43,6 +49,7 @@ def command(
     calibrate: bool,
     modalities: tuple[str, ...] | None,
     all_subsets: bool,
+    segments: tuple[int, ...],
     corrupt: tuple[str, ...] | None,
     overwrite: bool,
     as_json: bool,
@@ -52,19 +59,20 @@ def command(
     Reads a run (from `mmtsa train`) and a sample store. Writes metrics.json (accuracy, which is micro F1, macro F1, F1
     of each class, all with 95 % intervals), predictions.csv (probabilities and attention of every clip), confusion.csv
     and confusion.png. A run of several folds is reported fold by fold and pooled. With --calibrate also
-    calibration.json, which `mmtsa predict --calibration` uses; with --all-subsets subsets.csv; with --corrupt
-    robustness.csv and robustness.png.
+    calibration.json, which `mmtsa predict --calibration` uses; with --all-subsets subsets.csv; with --segments
+    segments.csv; with --corrupt robustness.csv and robustness.png.
 
     \b
     Examples:
       mmtsa eval run samples -o eval
       mmtsa eval run samples -o eval --protocol split.yaml --json
       mmtsa eval run samples -o eval --calibrate
+      mmtsa eval run samples -o eval --segments 1,2,3
       mmtsa eval run samples -o eval --all-subsets --corrupt noise,drop,shift,blur
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import eval as evaluation
 
-    wanted = evaluation.EvalOptions(modalities or (), all_subsets, corrupt or (), calibrate)
+    wanted = evaluation.EvalOptions(modalities or (), all_subsets, corrupt or (), calibrate, segments)
     with console.progress("predict") as progress:
         result = evaluation.run(
             run,
@@ -97,6 +105,9 @@ def command(
     if "subsets" in metrics:
         rows = [("+".join(row["modalities"]), *_row(row)) for row in metrics["subsets"]]
         console.print_table("Subsets of the modalities", ("modalities", *_COLUMNS[1:]), rows)
+    if "segments" in metrics:
+        cut = [(str(row["segments"]), f"{1000 * row['gmac']:.1f}", *_row(row)) for row in metrics["segments"]]
+        console.print_table("Fewer segments", ("segments", "MMAC a draw", *_COLUMNS[1:]), cut)
     if "robustness" in metrics:
         sound = ("none", 0.0, *_row(metrics))
         faulty = [(row["fault"], row["strength"], *_row(row)) for row in metrics["robustness"]]

@@ -18,6 +18,14 @@ def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return found
 
 
+def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """Turn whole numbers separated by commas into a tuple; None is none."""
+    found = [part.strip() for part in (value or "").split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) for part in found) or (value is not None and not found):
+        raise click.BadParameter("expected whole numbers above 0, separated by commas, as in 1,2,3")
+    return tuple(int(part) for part in found)
+
+
 def positive(value_type: Any = float) -> Any:
     """Return a parameter type for numbers above zero."""
     return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)

@@ -9,7 +9,8 @@ classify.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmtsa_cli.artifacts.options import option
+from mmtsa_cli.errors import UsageError
+from mmtsa_cli.methods.distillation import distillation_loss
+from mmtsa_cli.methods.lessons import LessonOptions, LessonSamples, Teacher
 from mmtsa_cli.methods.network_method import CrossEntropy, NetworkMethod, NetworkOptions, Prediction, Progress
 from mmtsa_cli.methods.pretrained import start_from
 from mmtsa_cli.methods.warm_start import keep_alone, start_from_alone
@@ -40,18 +44,43 @@ class MmtsaOptions(NetworkOptions):
     start: str | None = option(
         None, "weights of a training on other recordings, whose backbones the encoders start with; null: from scratch"
     )
+    labels: bool = option(
+        True, "false: labels are not looked at, model.pairing alone trains the encoders, for others to `start` with"
+    )
     start_sha256: str | None = option(None, "what the file of `start` must hash to; needed for a URL")
+    distillation: LessonOptions = field(default_factory=LessonOptions)
 
 
 class Mmtsa(NetworkMethod):
-    """The method; see `NetworkMethod` for its parameters."""
+    """The method; see `NetworkMethod` for its parameters.
+
+    Attributes
+    ----------
+    teacher : Teacher or None
+        What `fit` learns from beside labels; no part of the state, as nothing asks it to predict. Who opens the run
+        that `options.distillation` names puts it here.
+    """
 
     options_class: ClassVar[type] = MmtsaOptions
     network: SegmentNetwork
+    teacher: Teacher | None = None
 
     @classmethod
     def for_samples(cls, options: Any, samples: Samples, *, seed: int = 0) -> Self:
-        """Return an untrained system as `NetworkMethod` does, or one whose backbones were trained elsewhere."""
+        """Return an untrained system as `NetworkMethod` does, or one whose backbones were trained elsewhere.
+
+        Raises
+        ------
+        UsageError
+            Neither labels nor pairs of modalities to learn from.
+        """
+        if not options.labels and (len(samples.modalities) < 2 or not options.model.pairing):
+            raise UsageError(
+                "nothing to learn from",
+                where="labels",
+                expected="model.pairing above 0 and two modalities or more",
+                found=f"model.pairing {options.model.pairing:g}, {', '.join(samples.modalities)}",
+            )
         method = super().for_samples(options, samples, seed=seed)
         if options.start:
             start_from(method.network, options.start, sha256=options.start_sha256)
@@ -70,10 +99,17 @@ class Mmtsa(NetworkMethod):
     def loss(self, tensors: Mapping[str, Tensor], cross_entropy: CrossEntropy) -> tuple[Tensor, Tensor]:
         """Return the loss of the fused features, with `model.auxiliary` times that of each modality's own.
 
-        And with `model.pairing` times that of pairing what modalities recorded in the same segment.
+        And with `model.pairing` times that of pairing what modalities recorded in the same segment. With a teacher the
+        first of these is distilled. Without labels the pairing is all.
         """
         said, model = self.network.forward_training(tensors), self.options.model
+        if not self.options.labels:
+            return model.pairing * pairing_loss(said.paired), said.logits
         loss = cross_entropy(said.logits)
+        if self.teacher:
+            lesson = self.options.distillation
+            taught = distillation_loss(said.logits, self.teacher.scores(tensors), temperature=lesson.temperature)
+            loss = (1 - lesson.weight) * loss + lesson.weight * taught
         for scores in said.own:
             loss = loss + model.auxiliary * cross_entropy(scores)
         if said.paired:
@@ -82,14 +118,35 @@ class Mmtsa(NetworkMethod):
 
     def fit(self, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> TrainingState:
         """Train as `NetworkMethod` does; with `warm_start` the encoders of several modalities begin trained."""
-        if not self.options.warm_start:
-            return super().fit(samples, validation, seed=seed, run=run)
-        if len(self.inputs) > 1 and not (run.directory / LAST).is_file():
+        if self.options.warm_start and not (run.directory / LAST).is_file():
             start_from_alone(self, samples, validation, seed=seed, run=run)
-        state = super().fit(samples, validation, seed=seed, run=run)
-        if len(self.inputs) == 1:
+        lessons = LessonSamples(samples, self.teacher) if self.teacher else samples
+        state = super().fit(lessons, validation, seed=seed, run=run)
+        # One that was taught is not what others, which begin with modalities alone on labels alone, look for.
+        if self.options.warm_start and not self.teacher:
             keep_alone(self, samples, validation, state, seed=seed, run=run)
         return state
+
+    def with_segments(self, count: int) -> Self:
+        """Return the same network for clips that are cut into another number of segments: its cost goes with them.
+
+        Attention weighs however many there are; with random draws of fewer the mean over segments is only less sure.
+
+        Raises
+        ------
+        UsageError
+            It knows segments by their position.
+        """
+        if self.options.model.position_embedding and count != self.segments:
+            raise UsageError(
+                "the network knows its segments by their position",
+                where=f"segments {count}",
+                expected=str(self.segments),
+                remedy="train it with model.position_embedding=false",
+            )
+        other = copy(self)
+        other.segments = count
+        return other
 
     def predict_subsets(
         self,

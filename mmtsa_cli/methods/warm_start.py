@@ -2,12 +2,14 @@
 
 A modality's network alone has the fused network's options, clips and seed. Its encoder's best weights are kept in a
 file under a hash of all that they follow from, in the place that systems of the same clips share, if there is one: a
-table that trains each modality alone anyway does so once.
+table that trains each modality alone anyway does so once. Sensors that share a backbone are one such part: they are
+trained together, without the other modalities.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
     Parameters
     ----------
     method : NetworkMethod
-        Its network has `modalities` and, in their order, `encoders`.
+        Its network has `modalities` and, in their order, `encoders`, and says by `runs` which share a backbone.
 
     Raises
     ------
@@ -35,8 +37,11 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
         Fewer than two clips.
     TrainingStoppedError
     """
-    for name, encoder in zip(method.network.modalities, method.network.encoders.values(), strict=True):
-        own, own_validation = narrowed(samples, validation, (name,))
+    parts = method.network.runs(method.network.modalities)
+    if len(parts) == 1:
+        return
+    for names in parts:
+        own, own_validation = narrowed(samples, validation, names)
         path = _place(method.options, own, own_validation, seed, run)
         found = path.is_file()
         if not found:
@@ -44,13 +49,15 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
         weights, about = load_tensors(path)
         if found and run.shared:
             owed_to_others(path, about["seconds"])
-        encoder.load_state_dict(weights)
+        _put(method, names, weights)
 
 
 def keep_alone(
     method: Any, samples: Samples, validation: Samples | None, state: TrainingState, *, seed: int, run: Run
 ) -> None:
-    """Keep the encoder of a trained network of one modality, and its training's time, for those that start from it."""
+    """Keep the encoder of a trained network of one such part, and its training's time, for those that start from it."""
+    if len(method.network.runs(method.network.modalities)) > 1:
+        return
     save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), _spent(state))
 
 
@@ -69,11 +76,23 @@ def _spent(state: TrainingState) -> dict[str, float]:
 
 
 def _encoder_weights(method: Any) -> dict[str, Tensor]:
-    (encoder,) = method.network.encoders.values()
-    return encoder.state_dict()
+    encoders = method.network.encoders
+    if len(encoders) == 1:
+        (encoder,) = encoders.values()
+        return encoder.state_dict()
+    return {f"{name}/{tensor}": value for name, own in encoders.items() for tensor, value in own.state_dict().items()}
+
+
+def _put(method: Any, names: Sequence[str], weights: Mapping[str, Tensor]) -> None:
+    """Give the encoders of some modalities the weights that `_encoder_weights` returned."""
+    encoders = dict(zip(method.network.modalities, method.network.encoders.items(), strict=True))
+    for key, encoder in (encoders[name] for name in names):
+        prefix = f"{key}/" if len(names) > 1 else ""
+        encoder.load_state_dict(
+            {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
+        )
 
 
 def _place(options: Any, samples: Samples, validation: Samples | None, seed: int, run: Run) -> Path:
-    (name,) = samples.modalities
-    kept = name_of("alone", name, origin_of(options, samples, validation, seed=seed))
+    kept = name_of("alone", "+".join(samples.modalities), origin_of(options, samples, validation, seed=seed))
     return (run.shared or run.directory) / f"{kept}.safetensors"

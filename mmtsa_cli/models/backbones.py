@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +14,7 @@ from mmtsa_cli.models.weights import load_tensors, place_tensors
 
 # Outputs that only help training on ImageNet; they are not built, and their weights are passed over.
 _AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}
+_OTHER_WIDTHS = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 
 
 def create_backbone(
@@ -42,7 +45,7 @@ def create_backbone(
     weights_sha256 : str, optional
         What the file must hash to; needed for a URL.
     width : float
-        Multiplies the channels of `bn_inception` and `resnet10`; 1 for all others.
+        Multiplies the channels of `bn_inception`, `resnet10` and the mobilenets; 1 for all others.
     norm : "batch" or "group"
         Of `resnet10`; all others have their own.
     image_size : int, optional
@@ -91,11 +94,13 @@ def _torchvision(name: str, in_channels: int, width: float) -> tuple[nn.Module, 
     if name not in names:
         remedy = did_you_mean(name, ["bn_inception", "resnet10", *names])
         raise UsageError(f"no backbone {name!r}", where="model.backbone", remedy=remedy)
-    if width != 1.0:
-        remedy = "only bn_inception and resnet10 have other widths"
+    if width != 1.0 and name not in _OTHER_WIDTHS:
+        remedy = f"only bn_inception, resnet10, {', '.join(_OTHER_WIDTHS)} have other widths"
         raise UsageError(f"{name} has one width", where="model.width", found=f"{width:g}", remedy=remedy)
     auxiliary = _AUXILIARY.get(name, ())
-    arguments = {"aux_logits": False, "init_weights": True} if auxiliary else {}
+    arguments: dict[str, Any] = {"aux_logits": False, "init_weights": True} if auxiliary else {}
+    if width != 1.0:
+        arguments["width_mult"] = width
     module = models.get_model(name, weights=None, **arguments)
     classifier, features = _drop_classifier(module)
     if in_channels != 3:

@@ -5,6 +5,7 @@ A modality's backbone is shared over segments: they go through it as more images
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -111,6 +112,7 @@ class SensorEncoder(nn.Module):
         self.input = SensorInput(convention)
         self.backbone = backbone
         self.level = level
+        self.backbone_features = features
         self.features = features + (level.features if level else 0)
 
     def forward(self, windows: Tensor, extremes: Tensor | None = None) -> Tensor:
@@ -127,11 +129,43 @@ class SensorEncoder(nn.Module):
         -------
         (B, N, `features`) tensor
         """
+        return self.with_level(_encode(self.backbone, self.pictures(windows, extremes)), windows)
+
+    def pictures(self, windows: Tensor, extremes: Tensor | None = None) -> Tensor:
+        """Return what the backbone gets of windows: images, (B, N, C', H, W)."""
         low, high = (None, None) if extremes is None else (extremes[..., 0], extremes[..., 1])
-        features = _encode(self.backbone, self.input(self.images(windows, low, high)))
+        return self.input(self.images(windows, low, high))
+
+    def with_level(self, features: Tensor, windows: Tensor) -> Tensor:
+        """Return the backbone's features, (B, N, D), with the level of their windows beside, where there is one."""
         if self.level is None:
             return features
         return torch.cat([features, self.level(windows).to(features.dtype)], dim=-1)
+
+
+def encode_together(
+    encoders: Sequence[SensorEncoder], windows: Sequence[Tensor], extremes: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """Return the features of several sensors whose encoders have one backbone, which runs once on the images of all.
+
+    In training that is more than speed: batch norm then sees the mixture of sensors whose mean and variance it keeps
+    for evaluation.
+
+    Parameters
+    ----------
+    encoders, windows, extremes : sequences of the same length
+        As of `SensorEncoder.forward`, one a sensor.
+
+    Returns
+    -------
+    list of (B, N, D_m) tensors
+    """
+    of_each = zip(encoders, windows, extremes, strict=True)
+    images = torch.stack([encoder.pictures(own, its_extremes) for encoder, own, its_extremes in of_each])
+    # Flattened with the sensors first, and parted again by shape: a graph for any number of clips can do both.
+    features = encoders[0].backbone(images.flatten(0, 2)).reshape(*images.shape[:3], -1)
+    parts = zip(encoders, features.unbind(0), windows, strict=True)
+    return [encoder.with_level(own, its_windows) for encoder, own, its_windows in parts]
 
 
 def _encode(backbone: nn.Module, images: Tensor) -> Tensor:

@@ -42,18 +42,23 @@ def grad_cam(network: SegmentNetwork, inputs: Mapping[str, Tensor], target: int)
         Per modality of the inputs; at least 0. The sum of a map is what its segment adds to the score, to first order
         and of what speaks for the class alone: so maps of two modalities compare.
     """
-    encoders = zip(network.modalities, network.encoders.values(), strict=True)
-    traces = {name: _Trace(encoder.get_submodule("backbone")) for name, encoder in encoders if name in inputs}
+    encoders = dict(zip(network.modalities, network.encoders.values(), strict=True))
+    runs = network.runs([name for name in network.modalities if name in inputs])
+    # Sensors that share a backbone go through it in one run, one after the other.
+    traces = [_Trace(encoders[names[0]].get_submodule("backbone")) for names in runs]
     with torch.enable_grad(), ExitStack() as stack:
-        for trace in traces.values():
+        for trace in traces:
             stack.enter_context(trace)
         logits, _ = network(inputs)
         score = logits[:, target].sum()
-    layers = [trace.layer() for trace in traces.values()]
+    layers = [trace.layer() for trace in traces]
     gradients = torch.autograd.grad(score, layers, allow_unused=True)
     maps = [_weighed(layer.detach(), gradient) for layer, gradient in zip(layers, gradients, strict=True)]
     clips = len(logits)
-    return {name: one.reshape(clips, -1, *one.shape[1:]) for name, one in zip(traces, maps, strict=True)}
+    found: dict[str, Tensor] = {}
+    for names, one in zip(runs, maps, strict=True):
+        found.update(zip(names, one.reshape(len(names), clips, -1, *one.shape[1:]), strict=True))
+    return {name: found[name] for name in encoders if name in found}
 
 
 def _weighed(layer: Tensor, gradient: Tensor | None) -> Tensor:

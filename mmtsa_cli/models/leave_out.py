@@ -69,8 +69,7 @@ def _absent(network: SegmentNetwork, features: Mapping[str, Tensor]) -> dict[str
     if not network.tokens:
         return {name: torch.zeros_like(values) for name, values in features.items()}
     like = next(iter(features.values()))
-    tokens = zip(network.modalities, network.tokens.values(), strict=True)
-    return {name: token.to(like.dtype).expand(*like.shape[:2], -1) for name, token in tokens}
+    return {name: network.token(name).to(like.dtype).expand(*like.shape[:2], -1) for name in network.modalities}
 
 
 def _rested(encoder: torch.nn.Module, windows: Tensor, extremes: Tensor | None) -> Tensor:

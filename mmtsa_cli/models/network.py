@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.imaging.layer import FieldImages
 from mmtsa_cli.modalities import Kind
 from mmtsa_cli.models.backbones import create_backbone
-from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder, WindowLevel
+from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder, WindowLevel, encode_together
 from mmtsa_cli.models.fusion import AdditiveAttention, AverageFusion, Classifier
 from mmtsa_cli.models.inputs import convention_of
 
@@ -25,7 +25,7 @@ class ModelOptions:
     """What the network is. The defaults are the paper's where it says them."""
 
     backbone: str = option("bn_inception", "bn_inception, resnet10, or a classification model of torchvision")
-    width: float = option(1.0, "multiplies the channels of bn_inception and resnet10", above=0, high=4)
+    width: float = option(1.0, "multiplies the channels of bn_inception, resnet10 and the mobilenets", above=0, high=4)
     norm: Literal["batch", "group"] = option(
         "batch", "of resnet10: over the batch, or over groups of channels of an image"
     )
@@ -36,6 +36,9 @@ class ModelOptions:
     fusion: Literal["attention", "average"] = option("attention", "over segments: additive attention, or the mean")
     position_embedding: bool = option(False, "attention sees the order of segments: one learned vector a segment")
     level: bool = option(False, "mean and log deviation of each axis of a window stand beside its field's features")
+    shared_sensors: bool = option(
+        False, "sensors with as many axes and with images of one size share one backbone, which runs once for all"
+    )
     modality_dropout: float = option(
         0.0,
         "chance that a training clip lacks a modality; one always stays. Above 0 any of them may be missing later",
@@ -137,6 +140,8 @@ class SegmentNetwork(nn.Module):
         self.auxiliary = nn.ModuleDict({_key(name): head for name, head in (auxiliary or {}).items()})
         self.pairing = nn.ModuleDict({_key(name): projection for name, projection in (pairing or {}).items()})
         self.modality_dropout = modality_dropout
+        self.register_state_dict_post_hook(_once)
+        self.register_load_state_dict_pre_hook(_everywhere)
         self.tokens = nn.ParameterDict()
         if modality_dropout and len(encoders) > 1:
             self.tokens = nn.ParameterDict({_key(name): torch.zeros(_width(e)) for name, e in encoders.items()})
@@ -198,13 +203,34 @@ class SegmentNetwork(nn.Module):
 
     def _features(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the features of each modality, (B, N, D_m); tokens of those that are not among the inputs."""
-        return self._completed(
-            {
-                name: self.encoders[_key(name)](inputs[name], inputs.get(f"{name}.extremes"))
-                for name in self.modalities
-                if name in inputs
-            }
-        )
+        features: dict[str, Tensor] = {}
+        for names in self.runs([name for name in self.modalities if name in inputs]):
+            encoders: list[Any] = [self.encoders[_key(name)] for name in names]
+            extremes = [inputs.get(f"{name}.extremes") for name in names]
+            if len(names) == 1:
+                features[names[0]] = encoders[0](inputs[names[0]], extremes[0])
+            else:
+                found = encode_together(encoders, [inputs[name] for name in names], extremes)
+                features.update(zip(names, found, strict=True))
+        return self._completed(features)
+
+    def token(self, modality: str) -> Tensor:
+        """Return what stands for the features of an absent modality, (D_m,)."""
+        return self.tokens[_key(modality)]
+
+    def runs(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return modalities by runs of a backbone: alone, or as many sensors as share one, whose images come in order.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Those of the inputs, in the network's order.
+        """
+        by_backbone: dict[int, list[str]] = {}
+        for name in names:
+            encoder = self.encoders[_key(name)]
+            by_backbone.setdefault(id(getattr(encoder, "backbone", encoder)), []).append(name)
+        return [tuple(own) for own in by_backbone.values()]
 
     def _completed(self, features: Mapping[str, Tensor]) -> list[Tensor]:
         """Return features in the order of the modalities, with tokens for those that are missing."""
@@ -245,6 +271,31 @@ def _width(encoder: nn.Module) -> int:
     return int(encoder.features)  # type: ignore[arg-type]
 
 
+# A shared backbone is a module of each of its encoders, so that each is whole. In a file it stands once.
+
+
+def _shared_tensors(network: nn.Module, prefix: str) -> dict[str, str]:
+    """Return, by its name in a state, under which other name a tensor of a shared backbone stands there."""
+    firsts: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for key, encoder in network.encoders.items():  # type: ignore[operator, union-attr]
+        backbone = getattr(encoder, "backbone", encoder)
+        place = f"{prefix}encoders.{key}.backbone."
+        first = firsts.setdefault(id(backbone), place)
+        if first != place:
+            names |= {place + name: first + name for name in backbone.state_dict()}
+    return names
+
+
+def _once(network: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for name in _shared_tensors(network, prefix):
+        state.pop(name, None)
+
+
+def _everywhere(network: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    state.update({name: state[first] for name, first in _shared_tensors(network, prefix).items() if first in state})
+
+
 def _key(modality: str) -> str:
     # A module's name has no dots, and must not be that of one of ModuleDict's own methods.
     return f"modality_{modality.replace('.', ':')}"
@@ -271,7 +322,7 @@ def build_network(
     UsageError, DataError
         As of `create_backbone`.
     """
-    encoders = {name: build_encoder(wanted, options, field) for name, wanted in inputs.items()}
+    encoders = _encoders(inputs, options, field)
     features = sum(encoder.features for encoder in encoders.values())
     fusion: nn.Module = AverageFusion()
     if options.fusion == "attention":
@@ -287,11 +338,29 @@ def build_network(
     )
 
 
+def _encoders(
+    inputs: Mapping[str, Input], options: ModelOptions, field: FieldOptions
+) -> dict[str, VideoEncoder | SensorEncoder]:
+    encoders: dict[str, VideoEncoder | SensorEncoder] = {}
+    first: dict[tuple[int, int], SensorEncoder] = {}
+    for name, wanted in inputs.items():
+        size = field.image_size or wanted.size
+        # Batch norm must see all sensors of a backbone in one batch, so their images must be of one size.
+        alike = (wanted.channels, size) if options.shared_sensors and wanted.kind == "sensor" and size else None
+        encoder = build_encoder(wanted, options, field, like=first.get(alike) if alike else None)
+        if alike and isinstance(encoder, SensorEncoder):
+            first.setdefault(alike, encoder)
+        encoders[name] = encoder
+    return encoders
+
+
 def _own_classifier(features: int, classes: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(features, classes))
 
 
-def build_encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> VideoEncoder | SensorEncoder:
+def build_encoder(
+    wanted: Input, options: ModelOptions, field: FieldOptions, *, like: SensorEncoder | None = None
+) -> VideoEncoder | SensorEncoder:
     """Return the encoder of one modality, (B, N, ...) to (B, N, D), D its `features`.
 
     Parameters
@@ -301,6 +370,8 @@ def build_encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> 
         Its backbone, width and weights.
     field : FieldOptions
         How sensor windows become images; of no consequence to a video.
+    like : SensorEncoder, optional
+        That of another sensor of such images, whose backbone it gets; None: one of its own.
 
     Raises
     ------
@@ -310,11 +381,14 @@ def build_encoder(wanted: Input, options: ModelOptions, field: FieldOptions) -> 
     convention = convention_of(options.backbone)
     if wanted.kind == "video":
         single = wanted.frames == 1
-        backbone, features = _backbone(options, wanted.channels * wanted.frames, colour=single, size=wanted.size)
-        return VideoEncoder(backbone, features, convention, channels=wanted.channels, frames=wanted.frames)
+        own, features = _backbone(options, wanted.channels * wanted.frames, colour=single, size=wanted.size)
+        return VideoEncoder(own, features, convention, channels=wanted.channels, frames=wanted.frames)
     low, high = zip(*wanted.bounds, strict=True) if wanted.bounds else (None, None)
     images = FieldImages(field, axes=wanted.channels, low=low, high=high)
-    backbone, features = _backbone(options, images.channels, colour=False, size=field.image_size or wanted.size)
+    if like is None:
+        backbone, features = _backbone(options, images.channels, colour=False, size=field.image_size or wanted.size)
+    else:
+        backbone, features = like.backbone, like.backbone_features
     level = None
     if options.level:
         level = WindowLevel(low or [-1.0] * wanted.channels, high or [1.0] * wanted.channels)

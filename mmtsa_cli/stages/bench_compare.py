@@ -51,7 +51,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
         No system or seed in common, or other test clips.
     """
     ours, theirs = _results(first), _results(second)
-    common = [name for name in entries() if name in ours and name in theirs]
+    common = [name for name in dict.fromkeys((*entries(), *ours)) if name in ours and name in theirs]
     if not common:
         found = f"{', '.join(ours)} and {', '.join(theirs)}"
         raise DataError("no system is in both", where=f"--compare {first} {second}", found=found)

@@ -1,9 +1,11 @@
 """The recipe of a table: how clips are drawn, what all networks share, and what single systems set for themselves.
 
 Sections: `sampling` and `validation` for every system; `imaging`, `model`, `augmentation`, `training` and `draws` for
-every network; `methods: {hamlet: {training: {lr: 0.001}}}` for single ones, of which `modalities: [acc, gyro]` says
-what it gets of what there is. What is said later counts: the defaults of
-a system, which are its publication's; the sections for all networks; the system's own section.
+every network; `distillation` for mmtsa; `methods: {hamlet: {training: {lr: 0.001}}}` for single ones, of which
+`modalities: [acc, gyro]` says what it gets of what there is, and `sampling` how its clips are drawn. What is said later
+counts: the defaults of a system, which are its publication's; the sections for all networks; the system's own section.
+
+A section with `method: mmtsa` and a name of its own is a variant of a system: a row of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from typing import Any
 
 from mmtsa_cli.artifacts.options import Source, merged, to_mapping, to_options
 from mmtsa_cli.errors import ManyErrors, UsageError, did_you_mean
+from mmtsa_cli.methods.mmtsa import MmtsaOptions
 from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
 from mmtsa_cli.modalities import Kind, select
 from mmtsa_cli.sampling.draw import DrawOptions
 from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source
 
-MODALITIES = "modalities"
+MODALITIES, METHOD, SAMPLING = "modalities", "method", "sampling"
+_SHARED = (*(field.name for field in dataclasses.fields(NetworkOptions)), "distillation")
 _EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
 
 
@@ -46,22 +50,41 @@ class BenchRecipe:
     methods: Mapping[str, Mapping[str, Any]]
     source: Source
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names that the recipe gives to systems with other settings."""
+        return tuple(name for name, section in self.methods.items() if METHOD in section)
+
+    def system_of(self, method: str) -> str:
+        """Return the name of the system that a variant, or the system itself, is."""
+        return str(self.methods.get(method, {}).get(METHOD, method))
+
     def settings_of(self, method: str) -> dict[str, Any]:
         """Return all settings of a system: `sampling`, `validation` and those of its options class.
+
+        Those of a variant say which system it is, under `method`.
 
         Raises
         ------
         UsageError, ManyErrors
             A key or value that its options class does not take, with its line; early stopping without validation clips.
         """
-        options_class = class_of(entry_of(method)).options_class  # type: ignore[attr-defined]
-        own = {key: value for key, value in self.methods.get(method, {}).items() if key != MODALITIES}
+        options_class = class_of(entry_of(self.system_of(method))).options_class  # type: ignore[attr-defined]
+        section = self.methods.get(method, {})
+        own = {key: value for key, value in section.items() if key not in (MODALITIES, METHOD, SAMPLING)}
         data = merged(merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
         places = {**self.source.places, **_own_places(self.source, method)}
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
         if settings.get("training", {}).get("patience"):
             check_stopping(count=self.validation["count"], values=self.validation["values"], who=method)
-        return {"sampling": dict(self.sampling), "validation": dict(self.validation), **settings}
+        drawn = Source(self.source.name, {SAMPLING: merged(self.sampling, section.get(SAMPLING) or {})}, places)
+        about = {METHOD: self.system_of(method)} if METHOD in section else {}
+        return {
+            **about,
+            SAMPLING: _whole(DrawOptions, SAMPLING, drawn),
+            "validation": dict(self.validation),
+            **settings,
+        }
 
     def available_to(self, method: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
         """Return which modalities a system gets, of those that there are.
@@ -110,14 +133,14 @@ def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRe
     parts = {key: value for key, value in source.data.items() if key != METHODS and value is not None}
     networks = {key: value for key, value in parts.items() if key not in _EVERY_SYSTEM}
     # Whatever is wrong in the parts for all is told once, and not for each system.
-    to_options(NetworkOptions, Source(source.name, networks, source.places))
+    to_options(MmtsaOptions, Source(source.name, networks, source.places))
     whole = {name: _whole(cls, name, source) for name, cls in _EVERY_SYSTEM.items()}
     methods = {name: section or {} for name, section in (source.data.get(METHODS) or {}).items()}
     return BenchRecipe(whole["sampling"], whole["validation"], networks, methods, source)
 
 
 def _check_names(source: Source) -> None:
-    known = [*_EVERY_SYSTEM, *(field.name for field in dataclasses.fields(NetworkOptions)), METHODS]
+    known = [*_EVERY_SYSTEM, *_SHARED, METHODS]
     wrong = [
         UsageError(f"unknown key {key}", where=source.place((key,)), remedy=did_you_mean(str(key), known))
         for key in source.data
@@ -127,11 +150,14 @@ def _check_names(source: Source) -> None:
     if not isinstance(methods, dict) or not all(isinstance(section or {}, dict) for section in methods.values()):
         where = source.place((METHODS,))
         raise UsageError("methods is wrong", where=where, expected="names, each with a section of keys and values")
-    wrong += [
-        UsageError(f"no method {name!r}", where=source.place((METHODS, name)), remedy=did_you_mean(name, entries()))
-        for name in methods
-        if name not in entries()
-    ]
+    for name, section in methods.items():
+        system = (section or {}).get(METHOD, name)
+        place = source.place((METHODS, name, METHOD)) if METHOD in (section or {}) else source.place((METHODS, name))
+        if system not in entries():
+            wrong.append(UsageError(f"no method {system!r}", where=place, remedy=did_you_mean(str(system), entries())))
+        elif name in entries() and system != name:
+            remedy = "give the variant a name of its own"
+            wrong.append(UsageError(f"{name} is another system than {system}", where=place, remedy=remedy))
     if wrong:
         raise ManyErrors(wrong)
 
@@ -144,8 +170,8 @@ def _whole(cls: type, name: str, source: Source) -> dict[str, Any]:
 
 
 def _shared(options_class: type, networks: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those parts for all networks that a system has as all networks have them."""
-    hints, its = typing.get_type_hints(NetworkOptions), typing.get_type_hints(options_class)
+    """Return those parts for all networks that a system has as all networks, or mmtsa, have them."""
+    hints, its = typing.get_type_hints(MmtsaOptions), typing.get_type_hints(options_class)
     return {name: value for name, value in networks.items() if its.get(name) == hints[name]}
 
 

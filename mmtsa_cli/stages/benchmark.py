@@ -33,6 +33,7 @@ from mmtsa_cli.stages.pooled import pooled
 from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import stop_on_signals
+from mmtsa_cli.stages.teaching import teacher_inputs
 from mmtsa_cli.stages.units import UNITS, Unit, UnitResult, read_result, run_units
 
 Progress = Callable[[int, int], None]
@@ -108,13 +109,15 @@ def run(
     _check_samples(output, manifest)
     check_output(output, manifest, overwrite=overwrite)
     with _opened(output, manifest, overwrite):
-        before = _table_bytes(output)
+        before, taught_by = _table_bytes(output), dict(read_manifest(output).results.get("teachers", {}))
         units = [unit for method in plan.modalities for unit in plan.units(method)]
         results = _run(samples, units, output, protocol, jobs, progress, note)
         results += _complete(plan, output, {unit.method for unit in units})
         facts = _facts(plan, results)
         tables = _write(output, facts, results, table)
-        write_manifest(output, replace(manifest, results=_summary(facts)))
+        # No input of the directory: other systems may join it, which have no teacher, or another one.
+        taught_by |= {name: teacher_inputs(run) for name, run in plan.teachers.items()}
+        write_manifest(output, replace(manifest, results={**_summary(facts), "teachers": taught_by}))
     if all(row["status"] != "done" for row in facts["rows"]):
         raise DataError("every system failed", where=str(output), found=facts["rows"][0]["outcome"])
     return BenchmarkResult(output, before != _table_bytes(output), facts, tables)
@@ -211,7 +214,7 @@ def _run(
 def _complete(plan: Plan, output: Path, asked: set[str]) -> list[UnitResult]:
     """Return the results of systems that nobody asked for now, of which every fold and seed is there."""
     kept = {found[0].unit.name: found[0] for path in (output / UNITS).glob("*") if (found := read_result(path))}
-    known = {result.unit.method for result in kept.values()} & set(entries())
+    known = {result.unit.method for result in kept.values()} & {*entries(), *plan.recipe.variants}
     results: list[UnitResult] = []
     for method in sorted(known - asked):
         names = [unit_name(method, fold.name, seed) for seed in range(plan.seeds) for fold in plan.protocol.folds]
@@ -221,7 +224,8 @@ def _complete(plan: Plan, output: Path, asked: set[str]) -> list[UnitResult]:
 
 
 def _facts(plan: Plan, results: Sequence[UnitResult]) -> dict[str, Any]:
-    by_method = {name: [r for r in results if r.unit.method == name] for name in entries()}
+    names = (*entries(), *plan.recipe.variants)
+    by_method = {name: [r for r in results if r.unit.method == name] for name in names}
     rows = [
         left_out_row(name, plan.left_out[name]) if name in plan.left_out else system_row(name, own)
         for name, own in by_method.items()

@@ -48,6 +48,8 @@ class EvalOptions:
         With every subset of them, too.
     corrupt : tuple of str
         With these faults of `sampling.corruption.CORRUPTIONS`, each at several strengths.
+    segments : tuple of int
+        With clips cut into these numbers of segments, too: what fewer of them cost in accuracy.
     calibrate : bool
         Also fit each fold's temperature on its validation clips, and say what it changes on the test clips. The
         predictions that are written stay those of the networks.
@@ -57,6 +59,7 @@ class EvalOptions:
     all_subsets: bool = False
     corrupt: tuple[str, ...] = ()
     calibrate: bool = False
+    segments: tuple[int, ...] = ()
 
     def asked(self) -> dict[str, Any]:
         """Return what was asked for; an evaluation of nothing more is told by its protocol alone."""
@@ -119,7 +122,9 @@ def run(
     plan = _plan(trained.models, store, protocol)
     if options.calibrate:
         calibration.check_validation(trained, [model for model, _ in plan])
-    conditions = Conditions.of(trained, store, options.modalities, options.corrupt, subsets=options.all_subsets)
+    conditions = Conditions.of(
+        trained, store, options.modalities, options.corrupt, subsets=options.all_subsets, segments=options.segments
+    )
     for text in conditions.notes:
         note(text)
     with new_directory(output, manifest) as directory:
@@ -223,7 +228,7 @@ def _predict(
 def _under_other_conditions(
     results: Sequence[_FoldResult], metrics: Mapping[str, Any], store: Store, seed: int
 ) -> dict[str, Any]:
-    """Return the scores of `subsets` and `robustness`, those that were asked for."""
+    """Return the scores of `subsets`, `segments` and `robustness`, those that were asked for."""
     found: dict[str, Any] = {}
     for condition in results[0].others:
         labels = [

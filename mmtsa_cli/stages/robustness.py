@@ -1,9 +1,9 @@
-"""An evaluation under other conditions: with modalities that are missing, with faults of sensors and cameras."""
+"""An evaluation under other conditions: fewer modalities, fewer segments, faults of sensors and cameras."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmtsa_cli.methods.mmtsa import Mmtsa
 
 Progress = Callable[[int, int], None]
-SUBSETS, ROBUSTNESS = "subsets", "robustness"
+SUBSETS, ROBUSTNESS, SEGMENTS = "subsets", "robustness", "segments"
 _LEARN_TOKENS = "train it with --modality-dropout 0.3, so that it learns to do without"
 
 
@@ -33,22 +33,27 @@ class Condition:
     Attributes
     ----------
     part : str
-        `SUBSETS` or `ROBUSTNESS`.
+        `SUBSETS`, `ROBUSTNESS` or `SEGMENTS`.
     name : str
-        Modalities with "+" between them, or a fault.
+        Modalities with "+" between them, a fault, or a number of segments.
     strength : float
-        0 of a subset.
+        Of a fault.
+    gmac : float
+        10^9 multiply-accumulates of one draw of a clip, of a number of segments.
     """
 
     part: str
     name: str
     strength: float = 0.0
+    gmac: float = 0.0
 
     @property
     def facts(self) -> dict[str, Any]:
         """What its row says besides the scores."""
         if self.part == SUBSETS:
             return {"modalities": self.name.split("+")}
+        if self.part == SEGMENTS:
+            return {"segments": int(self.name), "gmac": self.gmac}
         return {"fault": self.name, "strength": self.strength, "about": CORRUPTIONS[self.name].about}
 
 
@@ -64,6 +69,8 @@ class Conditions:
         Further ones, none or all.
     faults : tuple of str
         Keys of `CORRUPTIONS`.
+    segments : tuple of int
+        Other numbers of segments.
     notes : tuple of str
         What a person should know.
     """
@@ -71,18 +78,27 @@ class Conditions:
     modalities: tuple[str, ...]
     subsets: tuple[tuple[str, ...], ...] = ()
     faults: tuple[str, ...] = ()
+    segments: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     @classmethod
     def of(
-        cls, run: TrainedRun, store: Store, modalities: Sequence[str], faults: Sequence[str], *, subsets: bool
+        cls,
+        run: TrainedRun,
+        store: Store,
+        modalities: Sequence[str],
+        faults: Sequence[str],
+        *,
+        subsets: bool,
+        segments: Sequence[int] = (),
     ) -> Conditions:
         """Return the conditions that are asked for and can be.
 
         Raises
         ------
         UsageError
-            Fewer modalities than the run needs, or other ones; no such fault, or one of what is not there.
+            Fewer modalities than the run needs, or other ones; no such fault, or one of what is not there; another
+            number of segments than the run can do with.
         DataError
             The samples lack a modality that the run needs, or have another of this name.
         """
@@ -94,12 +110,14 @@ class Conditions:
         if subsets and not run.takes_subsets:
             raise UsageError("the run needs all its modalities", where="--all-subsets", remedy=_LEARN_TOKENS)
         parts = tuple(_subsets(kept)) if subsets else ()
-        return cls(kept, parts, _faults(faults, {store.header.modalities[name].kind for name in kept}), tuple(notes))
+        possible = _faults(faults, {store.header.modalities[name].kind for name in kept})
+        return cls(kept, parts, possible, _segments(run, segments), tuple(notes))
 
     @property
     def passes(self) -> int:
         """How many times the clips go through the network."""
-        return bool(self.subsets) + sum(len(CORRUPTIONS[fault].strengths) for fault in self.faults)
+        of_faults = sum(len(CORRUPTIONS[fault].strengths) for fault in self.faults)
+        return bool(self.subsets) + of_faults + len(self.segments)
 
     def predict(
         self, method: Mmtsa, test: Samples, *, seed: int, progress: Iterator[Progress]
@@ -115,6 +133,11 @@ class Conditions:
                 faulty = CorruptedSamples(test, fault, strength, seed=seed)
                 prediction = method.predict(faulty, seed=seed, progress=next(progress))
                 found[Condition(ROBUSTNESS, fault, strength)] = prediction.probabilities
+        for count in self.segments:
+            pruned = method.with_segments(count)
+            prediction = pruned.predict(_cut(test, count), seed=seed, progress=next(progress))
+            condition = Condition(SEGMENTS, str(count), gmac=(pruned.cost().macs or 0) / 1e9)
+            found[condition] = prediction.probabilities
         return found
 
 
@@ -125,13 +148,15 @@ def in_passes(progress: Progress, passes: int) -> Iterator[Progress]:
 
 
 def write_conditions(directory: Path, metrics: Mapping[str, Any]) -> None:
-    """Write subsets.csv, robustness.csv and robustness.png, as far as the metrics hold them."""
+    """Write subsets.csv, segments.csv, robustness.csv and robustness.png, as far as the metrics hold them."""
     from mmtsa_cli.reporting.plots import plot_robustness
     from mmtsa_cli.reporting.tables import write_rows
 
     if SUBSETS in metrics:
         rows = [{**row, "modalities": "+".join(row["modalities"])} for row in metrics[SUBSETS]]
         write_rows(directory / f"{SUBSETS}.csv", [_flat(row) for row in rows])
+    if SEGMENTS in metrics:
+        write_rows(directory / f"{SEGMENTS}.csv", [_flat(row) for row in metrics[SEGMENTS]])
     if ROBUSTNESS in metrics:
         write_rows(directory / f"{ROBUSTNESS}.csv", [_flat(row) for row in metrics[ROBUSTNESS]])
         plot_robustness(directory / f"{ROBUSTNESS}.png", metrics[ROBUSTNESS], sound=metrics)
@@ -187,6 +212,22 @@ def _chosen(run: TrainedRun, store: Store, there: Sequence[str], wanted: Sequenc
             remedy=_LEARN_TOKENS,
         )
     return kept
+
+
+def _cut(test: Samples, count: int) -> Samples:
+    options = replace(test.options, segments=count)
+    return Samples(test.store, test.clips, modalities=test.modalities, classes=test.classes, options=options)
+
+
+def _segments(run: TrainedRun, wanted: Sequence[int]) -> tuple[int, ...]:
+    if wanted and run.recipe.model.position_embedding:
+        raise UsageError(
+            "the run knows its segments by their position",
+            where=f"--segments {','.join(map(str, wanted))}",
+            expected=str(run.models[0]["segments"]),
+            remedy="train it with --set model.position_embedding=false",
+        )
+    return tuple(dict.fromkeys(wanted))
 
 
 def _subsets(names: Sequence[str]) -> Iterable[tuple[str, ...]]:

@@ -15,7 +15,7 @@ from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.artifacts.options import Source, to_options
 from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError, did_you_mean
 from mmtsa_cli.stages.recipe import Recipe
-from mmtsa_cli.stages.train import MODEL_NAME
+from mmtsa_cli.stages.training_data import MODEL_NAME
 
 if TYPE_CHECKING:
     from mmtsa_cli.methods.mmtsa import Mmtsa

@@ -19,8 +19,10 @@ from mmtsa_cli.sampling.packing import CuttingOptions
 if TYPE_CHECKING:
     from mmtsa_cli.sampling.draw import Samples
 
+MODEL_NAME = "model.json"
+"""The file of a fold that makes weights a model again."""
 KEY = "data"
-"""Where it stands in `model.json`."""
+"""Where it stands in there."""
 _PEAK = 0.99
 
 
@@ -59,11 +61,14 @@ class TrainingData:
     sensors : mapping of str to SensorFacts
     noted : bool
         False of a run of an older version: what it did not note is taken from its weights and from the defaults.
+    clip_s : float or None
+        Median length of the training clips; None where a run of an older version did not note it.
     """
 
     cutting: CuttingOptions
     sensors: Mapping[str, SensorFacts] = field(default_factory=dict)
     noted: bool = True
+    clip_s: float | None = None
 
 
 def note_training_data(samples: Samples) -> dict[str, Any]:
@@ -78,7 +83,8 @@ def note_training_data(samples: Samples) -> dict[str, Any]:
         **{key: made.get(key, getattr(default, key)) for key in ("short_side", "quality", "max_gap_s")},
     }
     sensors = {name: asdict(_facts(samples, name)) for name in samples.modalities if samples.kind(name) == "sensor"}
-    return {"cutting": cutting, "sensors": sensors}
+    clip_s = float(np.median([store.duration_s(clip) for clip in samples.clips]))
+    return {"cutting": cutting, "sensors": sensors, "clip_s": clip_s}
 
 
 def _facts(samples: Samples, name: str) -> SensorFacts:
@@ -104,7 +110,7 @@ def read_training_data(model: Mapping[str, Any], *, where: str) -> TrainingData:
             name: SensorFacts(**{**facts, "channels": tuple(facts["channels"])})
             for name, facts in noted["sensors"].items()
         }
-        return TrainingData(CuttingOptions(**noted["cutting"]), sensors)
+        return TrainingData(CuttingOptions(**noted["cutting"]), sensors, clip_s=noted.get("clip_s"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError("damaged", where=where, found=repr(error), remedy="train anew") from None
 

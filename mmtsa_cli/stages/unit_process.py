@@ -30,6 +30,7 @@ from mmtsa_cli.sampling.feature_cache import seconds_saved
 from mmtsa_cli.sampling.protocols import Fold, hold_out
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.footprint import measure, peak_mb
+from mmtsa_cli.stages.teaching import open_teacher, teacher_of
 from mmtsa_cli.stages.units import FAULT, PREDICTIONS, RESULT, Unit
 
 SPENT = "seconds.json"
@@ -96,11 +97,14 @@ def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
     torch.set_num_threads(job["threads"])
     unit = Unit(**{**job["unit"], "modalities": tuple(job["unit"]["modalities"])})
     store = Store(Path(job["samples"]))
-    train, validation, test = _parts(unit, store, Fold(**job["fold"]))
-    system = class_of(entry_of(unit.method))
-    own = {key: value for key, value in unit.settings.items() if key not in ("sampling", "validation")}
+    fold = Fold(**job["fold"])
+    train, validation, test = _parts(unit, store, fold)
+    system = class_of(entry_of(unit.settings.get("method", unit.method)))
+    own = {key: value for key, value in unit.settings.items() if key not in ("method", "sampling", "validation")}
     options = to_options(system.options_class, Source(unit.name, own, {}))  # type: ignore[attr-defined]
     method = system.for_samples(options, train, seed=unit.seed)  # type: ignore[attr-defined]
+    if teacher := open_teacher(options):
+        method.teacher = teacher_of(teacher, fold, [fold], options)
     with _Clock(work, stop, shared=Path(job["shared"])) as clock:
         state = method.fit(train, validation, seed=unit.seed, run=clock.run())
     probabilities = method.predict_proba(test, seed=unit.seed)

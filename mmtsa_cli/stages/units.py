@@ -214,7 +214,9 @@ class _Task:
         self.final, self.work = directory / UNITS / unit.name, directory / WORK / unit.name
         parts = {side: [store.clips[i]["id"] for i in getattr(fold, side)] for side in ("train", "test")}
         self._threads = threads
-        self._key = _hash([__version__, fingerprint(samples), asdict(unit), parts, measure])
+        taught_by = (unit.settings.get("distillation") or {}).get("teacher")
+        read = [fingerprint(Path(taught_by))] if taught_by else []
+        self._key = _hash([__version__, fingerprint(samples), asdict(unit), parts, measure, *read])
         self._job = {
             "unit": asdict(unit),
             "key": self._key,

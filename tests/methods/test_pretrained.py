@@ -13,6 +13,8 @@ from mmtsa_cli.models.network import Input, ModelOptions, build_network
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import save_tensors
+from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.optimisation import TrainingOptions
 
 MODEL = ModelOptions(backbone="resnet10", width=0.125, hidden=16)
 SENSOR = Input("sensor", 3, bounds=[(-1.0, 1.0)] * 3)
@@ -78,3 +80,49 @@ def test_what_cannot_be_started_from(weights, tmp_path):
     save_tensors(tmp_path / "classes.safetensors", {"classifier.weight": torch.zeros(2)}, {})
     with pytest.raises(DataError, match="found no encoder's weights"):
         start_from(network_of("acc"), str(tmp_path / "classes.safetensors"))
+
+
+def test_without_labels_encoders_learn_from_pairs_whatever_the_labels_are(samples, tmp_path):
+    store = Store(samples)
+    drawn = DrawOptions(frame_size=32, window=1.0)
+    both = Samples(store, range(28), modalities=("acc_phone", "gyro"), classes=store.labels, options=drawn)
+    training = TrainingOptions(epochs=1, batch_size=14, optimizer="adamw", lr=0.01, precision="float32", threads=1)
+    options = MmtsaOptions(
+        model=replace(MODEL, pairing=1.0, dropout=0.0),
+        imaging=FieldOptions(scale="dataset", image_size=32),
+        training=training,
+        labels=False,
+    )
+    states = []
+    for number, clips in enumerate((both, _relabelled(both))):
+        method = Mmtsa.for_samples(options, clips)
+        before = {name: value.clone() for name, value in method.network.state_dict().items()}
+        (tmp_path / str(number)).mkdir()
+        history = method.fit(clips, None, seed=0, run=Run(tmp_path / str(number))).history
+        assert history[0]["loss"] > 0
+        states.append(method.network.state_dict())
+        for name, value in states[-1].items():
+            if name.startswith(("classifier", "fusion")):
+                assert torch.equal(value, before[name]), name
+    assert not torch.equal(states[0][_first(states[0])], before[_first(states[0])])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_without_labels_and_pairs_there_is_nothing_to_learn_from(samples):
+    store = Store(samples)
+    one = Samples(store, range(28), modalities=("acc_phone",), classes=store.labels, options=DrawOptions(window=1.0))
+    for pairing in (0.0, 1.0):
+        with pytest.raises(UsageError, match=r"nothing to learn from, expected model\.pairing above 0 and two"):
+            Mmtsa.for_samples(MmtsaOptions(model=replace(MODEL, pairing=pairing), labels=False), one)
+
+
+def _relabelled(clips):
+    """The same clips; each says another label."""
+    other = Samples(clips.store, clips.clips, modalities=clips.modalities, classes=clips.classes, options=clips.options)
+    other.labels = (clips.labels + 1) % len(clips.classes)
+    return other
+
+
+def _first(state):
+    return next(name for name in state if name.startswith("encoders") and name.endswith("conv1.weight"))

@@ -30,7 +30,7 @@ def test_at_full_width_it_is_a_resnet_of_ten_layers():
 
 
 def test_only_backbones_with_widths_take_one():
-    with pytest.raises(UsageError, match=r"resnet18 has one width.*only bn_inception and resnet10"):
+    with pytest.raises(UsageError, match=r"resnet18 has one width.*only bn_inception, resnet10, mobilenet_v2"):
         create_backbone("resnet18", in_channels=3, width=0.5)
 
 
