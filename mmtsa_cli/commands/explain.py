@@ -30,19 +30,13 @@ from mmtsa_cli.commands import console, options, recording_files
 @options.seed
 @options.root
 @options.json_output
-@click.pass_context
 def command(
-    ctx: click.Context,
     run: Path,
     recordings: Path | None,
     output: Path,
     name: str | None,
     label: str | None,
-    inputs: list[tuple[str, Path]],
-    columns: tuple[str, ...],
-    units: tuple[str, ...],
-    rates: tuple[str, ...],
-    dataset: Path | None,
+    given: recording_files.Given,
     fold: str | None,
     draws: int | None,
     max_gap: float | None,
@@ -70,14 +64,14 @@ def command(
         result = explain.run(
             run,
             recordings,
-            recording_files.given(ctx, inputs),
+            given.files,
             output,
             name=name,
             label=label,
             options=wishes,
-            about=predict.FileOptions(columns, units, rates, dataset),
+            about=predict.FileOptions(**given.about),
             root=root,
-            own_options=recording_files.own_names(ctx),
+            own_options=given.own_names,
             progress=progress,
         )
     for text in result.notes:

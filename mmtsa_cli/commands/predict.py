@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mmtsa_cli.commands import console, options, recording_files
+from mmtsa_cli.commands import console, options, recording_files, streams
 
 
 @click.command(cls=recording_files.FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
@@ -20,7 +20,11 @@ from mmtsa_cli.commands import console, options, recording_files
     type=options.positive(),
     help="Slide a window of so many seconds: a time line.  [default: a recording is one clip]",
 )
-@click.option("--hop", type=options.positive(), help="Seconds between windows.  [default: a third of the window]")
+@click.option(
+    "--hop",
+    type=options.positive(),
+    help="Seconds between windows.  [default: a third of the window; of a stream a segment of the training clips]",
+)
 @click.option("--top", type=options.positive(int), help="Name the K likeliest classes.  [default: table 1, files all]")
 @click.option(
     "--threshold",
@@ -46,16 +50,11 @@ from mmtsa_cli.commands import console, options, recording_files
     help="Format of the result.  [default: as the output's name says, or a table]",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, whole or not at all.")
-@click.pass_context
+@streams.or_stream
 def command(
-    ctx: click.Context,
     run: Path,
     recordings: Path | None,
-    inputs: list[tuple[str, Path]],
-    columns: tuple[str, ...],
-    units: tuple[str, ...],
-    rates: tuple[str, ...],
-    dataset: Path | None,
+    given: recording_files.Given,
     fold: str | None,
     window: float | None,
     hop: float | None,
@@ -77,22 +76,26 @@ def command(
     its probabilities smoothed over the windows that cover a moment. Times are seconds from the first frame of the
     video, without one from the first sample of the first sensor.
 
+    With --stream, reads rows from standard input and writes a JSON line to stdout at the end of each hop. Rows are JSON
+    lines, {"t": 12.34, "modality": "acc", "values": [x, y, z]} or {"t": 12.34, "acc": [x, y, z], "gyro": [...]}, or CSV
+    below a header, time,acc_x,acc_y,acc_z,gyro_x,... or time,modality,x,y,z, or bare numbers: time, then the axes of
+    the run's sensors. Times are those of the rows. A line without class has the reason.
+
     \b
     Examples:
       mmtsa predict run --rgb clip.mp4 --acc-watch acc.csv --top 3
       mmtsa predict run rec -o predictions.csv --calibration eval
       mmtsa predict run --rgb long.mp4 --acc-watch acc.csv --window 15 --hop 5 -o long.srt
+      cat /dev/ttyACM0 | mmtsa predict run --stream --camera 0 --top 3
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import predict
 
     form = predict.format_of(output, file_format)
-    files = recording_files.given(ctx, inputs)
     wishes = predict.PredictOptions(fold, window, hop, threshold, draws, max_gap, calibration, seed)
-    about = predict.FileOptions(columns, units, rates, dataset)
-    own = recording_files.own_names(ctx)
+    about, own = predict.FileOptions(**given.about), given.own_names
     with console.progress("predict") as progress:
         result = predict.run(
-            run, recordings, files, options=wishes, about=about, root=root, own_options=own, progress=progress
+            run, recordings, given.files, options=wishes, about=about, root=root, own_options=own, progress=progress
         )
     for text in result.notes:
         console.note(text)

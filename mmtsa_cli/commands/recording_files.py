@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +44,26 @@ class FilesByModality(click.Command):
         return super().parse_args(ctx, rest)
 
 
-def given(ctx: click.Context, inputs: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Return all files with their modalities: those of `--input`, then those of `--MODALITY`."""
-    return [*inputs, *ctx.meta[_FILES]]
+@dataclass(frozen=True)
+class Given:
+    """The files of one recording as they stood on the command line, and what is said of them.
+
+    Attributes
+    ----------
+    files : list of (modality, path)
+        Those of `--input`, then those of `--MODALITY`.
+    about : mapping
+        What `FileOptions` takes, by its names.
+    own_names : list of str
+        The command's own options, which a misspelt modality may have been meant to be.
+    """
+
+    files: list[tuple[str, Path]]
+    about: Mapping[str, Any]
+    own_names: list[str]
 
 
-def own_names(ctx: click.Context) -> list[str]:
-    """Return the names of the command's own options, which a misspelt modality may have been meant to be."""
+def _own_names(ctx: click.Context) -> list[str]:
     return [name.lstrip("-") for parameter in ctx.command.params for name in parameter.opts if name.startswith("--")]
 
 
@@ -88,10 +104,26 @@ _DATASET = click.option(
 
 
 def files(command: Any) -> Any:
-    """Add `--input` and the options that say what a file holds."""
+    """Add `--input` and the options that say what a file holds; the command gets them as one argument, `given`."""
+
+    @functools.wraps(command)
+    def gathered(
+        *arguments: Any,
+        inputs: list[tuple[str, Path]],
+        columns: tuple[str, ...],
+        units: tuple[str, ...],
+        rates: tuple[str, ...],
+        dataset: Path | None,
+        **others: Any,
+    ) -> Any:
+        ctx = click.get_current_context()
+        about = {"columns": columns, "units": units, "rates": rates, "description": dataset}
+        given = Given([*inputs, *ctx.meta[_FILES]], about, _own_names(ctx))
+        return command(*arguments, given=given, **others)
+
     for add in (_DATASET, _RATE, _UNIT, _COLUMNS, _INPUT):
-        command = add(command)
-    return command
+        gathered = add(gathered)
+    return gathered
 
 
 fold = click.option("--fold", help="Network of one fold of the run.  [default: the mean of all]")

@@ -6,13 +6,14 @@ of the best epoch, so that a table compares systems and not training scripts.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import queue
-import threading
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -25,16 +26,25 @@ from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.models.cost import macs, parameters
+from mmtsa_cli.models.inference import Precision, ready_for_inference
 from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
 from mmtsa_cli.training.checkpoint import TrainingState
 from mmtsa_cli.training.loop import Run, Work, train
-from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device
+from mmtsa_cli.training.optimisation import (
+    TrainingOptions,
+    autocast,
+    choose_device,
+    compile_backbones,
+    deterministic_algorithms,
+    uses_bfloat16,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Progress = Callable[[int, int], None]
+Draw = Callable[[], Batch]
 
 
 class CrossEntropy(Protocol):
@@ -118,6 +128,7 @@ class NetworkMethod(ABC):
             torch.set_num_threads(options.training.threads)
         torch.manual_seed(seed)
         self.network: Any = self.build().to(self.device).to(memory_format=torch.channels_last)
+        self._ready: tuple[Any, nn.Module] | None = None
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -214,10 +225,46 @@ class NetworkMethod(ABC):
         if len(samples) < 2:
             raise DataError("too few clips to train on", expected="at least 2", found=str(len(samples)))
         size = min(self.options.training.batch_size, len(samples))
-        plan = _BatchPlan(samples, size, self.options.augmentation, seed)
+        options = self.options.training
+        plan = BatchPlan(samples, size, self.options.augmentation, seed, workers=options.workers)
+        if options.compile:
+            compile_backbones(self.network)
         validate = (lambda network: self._validate(validation)) if validation else None
         work = Work(plan.steps, plan.batches, self._loss, validate)
-        return train(self.network, work, self.options.training, seed=seed, run=run)
+        return train(self.network, work, options, seed=seed, run=run)
+
+    def deterministic_cost(self, samples: Samples, *, seed: int, repeats: int = 3) -> tuple[float, float]:
+        """Return the seconds of a training step with deterministic algorithms, and without: medians, taken in turns.
+
+        The network stays as it is. A first step of each is not counted.
+
+        Raises
+        ------
+        UsageError
+            A layer has no deterministic algorithm on this device.
+        """
+        kept, self.network = self.network, copy.deepcopy(self.network).train()
+        size = min(self.options.training.batch_size, len(samples))
+        batch = samples.batch(list(range(size)))
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        try:
+            for _ in range(1 + repeats):
+                for wanted, taken in seconds.items():
+                    begun = time.perf_counter()
+                    with deterministic_algorithms(wanted):
+                        self._step(batch, seed)
+                    taken.append(time.perf_counter() - begun)
+        finally:
+            self.network = kept
+        return float(np.median(seconds[True][1:])), float(np.median(seconds[False][1:]))
+
+    def _step(self, batch: Batch, seed: int) -> None:
+        """Compute the gradients of a batch, and wait for them."""
+        with autocast(self.options.training.precision, self.device):
+            loss, _, _ = self._loss(self.network, batch, torch.Generator().manual_seed(seed))
+        loss.backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
     def predict_proba(
         self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None
@@ -227,7 +274,27 @@ class NetworkMethod(ABC):
 
     def predict(self, samples: Samples, *, seed: int = 0, progress: Progress = lambda done, total: None) -> Prediction:
         """Return probabilities and attention of every clip, averaged over `draws`: the centre, then random ones."""
-        return Prediction(*self._averaged(samples, self._forward, seed=seed, progress=progress))
+        network, precision = self.network_for_inference()
+
+        def forward(batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return self._forward(batch, network, precision)
+
+        return Prediction(*self._averaged(samples, forward, seed=seed, progress=progress))
+
+    def network_for_inference(self) -> tuple[nn.Module, str]:
+        """Return the network as it is fastest asked, without its norms, and the precision for `autocast` round it.
+
+        It is made anew when the weights have changed. A network without backbones is asked as it is.
+        """
+        precision = self.options.training.precision
+        if not any("backbone" in holder._modules for holder in self.network.modules()):
+            return self.network.eval(), precision
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        weights = [(id(tensor), tensor._version) for tensor in tensors if not tensor.is_inference()]
+        if self._ready is None or self._ready[0] != weights:
+            reduced: Precision = "bfloat16" if uses_bfloat16(precision, self.device) else "float32"
+            self._ready = weights, ready_for_inference(self.network, precision=reduced)
+        return self._ready[1], "float32"
 
     def _averaged(
         self,
@@ -242,24 +309,25 @@ class NetworkMethod(ABC):
         total = self.options.draws * len(samples)
         for draw in range(self.options.draws):
             parts = []
-            for batch in _prefetched(self._evaluation_batches(samples, draw, seed)):
+            for batch in _prefetched(self._evaluation_batches(samples, draw, seed), self.options.training.workers):
                 parts.append(forward(batch))
                 progress(draw * len(samples) + sum(len(part[0]) for part in parts), total)
             stacked = [np.concatenate(side) for side in zip(*parts, strict=True)]
             sums = [s + now for s, now in zip(sums, stacked, strict=True)] if draw else stacked
         return [one / self.options.draws for one in sums]
 
-    def _evaluation_batches(self, samples: Samples, draw: int, seed: int) -> Iterator[Batch]:
+    def _evaluation_batches(self, samples: Samples, draw: int, seed: int) -> Iterator[Draw]:
         # Small enough for any machine; the result does not depend on it.
         size = 32
         for start in range(0, len(samples), size):
             positions = list(range(start, min(start + size, len(samples))))
-            yield samples.batch(positions, generators=evaluation_generators(seed, draw, positions))
+            yield partial(samples.batch, positions, generators=evaluation_generators(seed, draw, positions))
 
-    def _forward(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        self.network.eval()
-        with torch.inference_mode(), autocast(self.options.training.precision, self.device):
-            logits, attention = self.network(self._tensors(batch))
+    def _forward(
+        self, batch: Batch, network: nn.Module, precision: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        with torch.inference_mode(), autocast(precision, self.device):
+            logits, attention = network(self._tensors(batch))
         if attention is None:
             attention = torch.full((len(logits), self.segments), 1 / self.segments)
         return logits.double().softmax(dim=1).cpu().numpy(), attention.double().cpu().numpy()
@@ -267,7 +335,10 @@ class NetworkMethod(ABC):
     def _validate(self, validation: Samples) -> dict[str, float]:
         from mmtsa_cli.evaluation.metrics import score
 
-        centre = [self._forward(batch)[0] for batch in _prefetched(self._evaluation_batches(validation, 0, 0))]
+        # As it is trained: a copy for inference would have to be made anew after each epoch.
+        network, options = self.network.eval(), self.options.training
+        drawn = _prefetched(self._evaluation_batches(validation, 0, 0), options.workers)
+        centre = [self._forward(batch, network, options.precision)[0] for batch in drawn]
         probabilities = np.concatenate(centre)
         result = score(validation.labels, probabilities.argmax(axis=1), len(self.classes))
         likelihood = probabilities[np.arange(len(probabilities)), validation.labels]
@@ -319,18 +390,18 @@ def _input(samples: Samples, name: str, options: Any) -> Input:
     return Input("sensor", len(stored.channels), bounds, size=samples.window_samples(name))
 
 
-class _BatchPlan:
+class BatchPlan:
     """Which clips each step of each epoch gets, and how they are drawn: all from the seed."""
 
-    def __init__(self, samples: Samples, size: int, augmentation: Augmentation, seed: int) -> None:
-        self._samples, self._augmentation, self._seed = samples, augmentation, seed
+    def __init__(self, samples: Samples, size: int, augmentation: Augmentation, seed: int, *, workers: int = 1) -> None:
+        self._samples, self._augmentation, self._seed, self._workers = samples, augmentation, seed, workers
         # A last batch of one clip has no variance for batch norm: it joins the one before.
         self.steps = max(1, len(samples) // size)
 
     def batches(self, epoch: int, first: int) -> Iterable[Batch]:
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._samples))
         parts = np.array_split(order, self.steps)
-        return _prefetched(self._draw(epoch, part) for part in parts[first:])
+        return _prefetched((partial(self._draw, epoch, part) for part in parts[first:]), self._workers)
 
     def _draw(self, epoch: int, part: NDArray[np.int64]) -> Batch:
         generators = [_generator(self._seed, epoch, int(position)) for position in part]
@@ -358,36 +429,19 @@ def _mix(tensor: Tensor, order: Tensor, share: float) -> Tensor:
     return mixed.round().to(torch.uint8) if tensor.dtype == torch.uint8 else mixed
 
 
-def _prefetched(batches: Iterable[Batch], ahead: int = 2) -> Iterator[Batch]:
-    """Yield what `batches` yields, made by a thread while the network works on the one before."""
-    ready: queue.Queue[Any] = queue.Queue(ahead)
-    over = threading.Event()
-    end = object()
+def _prefetched(draws: Iterable[Draw], workers: int, ahead: int = 2) -> Iterator[Batch]:
+    """Yield the batches of `draws` in their order, drawn by threads while the network works on those before.
 
-    def put(item: object) -> None:
-        waiting = True
-        while waiting and not over.is_set():
-            with contextlib.suppress(queue.Full):
-                ready.put(item, timeout=0.1)
-                waiting = False
-
-    def fill() -> None:
-        try:
-            for batch in batches:
-                if over.is_set():
-                    return
-                put(batch)
-            put(end)
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-            put(error)
-
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
+    A draw depends on nothing but its own generators, so it is the same whoever makes it, and when.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="draw")
+    waiting: deque[Future[Batch]] = deque()
     try:
-        while (item := ready.get()) is not end:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        for draw in draws:
+            waiting.append(pool.submit(draw))
+            if len(waiting) >= workers + ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
-        over.set()
-        thread.join()
+        pool.shutdown(cancel_futures=True)

@@ -22,6 +22,7 @@ from mmtsa_cli.sampling.augmentation import (
     random_box,
     relight,
 )
+from mmtsa_cli.sampling.packing import PackedFrame
 from mmtsa_cli.sampling.segments import cut, draw_fractions, window_start
 from mmtsa_cli.sampling.store import Store
 
@@ -205,7 +206,8 @@ class Samples:
             for segment, fraction in zip(cut(duration, self.segments), fractions, strict=True)
         ]
         last = max(len(self.store.series(name, clip)) - self.window_samples(name), 0)
-        return np.clip(np.rint(np.array(starts) * rate).astype(int), 0, last)
+        rows = np.rint(np.array(starts) * rate).astype(int)
+        return np.minimum(np.maximum(rows, 0), last)
 
     def _frames(
         self,
@@ -225,11 +227,11 @@ class Samples:
         crop, size = self.options.crop, self.options.frame_size
         box = random_box(shape, crop, augmentation.video, rng) if augmentation and rng else centre_box(shape, crop)
         grey = self.store.header.modalities[name].channels == ("grey",)
-        reduction = _reduction(min(shape) * box[2] / size)
+        reduction = reduction_for(min(shape) * box[2] / size)
         around = np.arange(self.options.snippet) - (self.options.snippet - 1) // 2
         chosen = np.clip(nearest[:, None] + around, 0, len(candidates) - 1)
         shown = {
-            i: _crop_to(_decode(self.store.jpeg(name, candidates[i]), grey, reduction), box, size)
+            i: crop_to(decode_frame(self.store.jpeg(name, candidates[i]), grey, reduction), box, size)
             for i in np.unique(chosen)
         }
         frames = np.stack([np.concatenate([shown[i] for i in snippet], axis=-1) for snippet in chosen])
@@ -257,12 +259,20 @@ class Samples:
             )
 
 
-def _reduction(shrink: float) -> int:
+def centre_view(frame: PackedFrame, *, grey: bool, options: DrawOptions) -> NDArray[np.uint8]:
+    """Return a packed frame as the network gets it where nothing is random: the centre of it, (S, S, 1 or 3)."""
+    shape = (frame.height, frame.width)
+    box = centre_box(shape, options.crop)
+    reduction = reduction_for(min(shape) * box[2] / options.frame_size)
+    return crop_to(decode_frame(np.frombuffer(frame.jpeg, np.uint8), grey, reduction), box, options.frame_size)
+
+
+def reduction_for(shrink: float) -> int:
     """Return the largest of 1, 2, 4, 8 by which decoding a JPEG may shrink what is then shrunk by `shrink` in all."""
     return max(factor for factor in (1, 2, 4, 8) if factor <= max(shrink, 1))
 
 
-def _decode(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> Any:
+def decode_frame(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> Any:
     """Decode a JPEG at 1 / `reduction` of its size to (H, W, C), C = 1 (grey) or 3 (RGB)."""
     import cv2
 
@@ -274,7 +284,7 @@ def _decode(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> Any:
     return image[:, :, None] if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _crop_to(frame: Any, box: CropBox, size: int) -> Any:
+def crop_to(frame: Any, box: CropBox, size: int) -> Any:
     """Cut the square `box` out of a frame and scale it to `size` pixels."""
     import cv2
 

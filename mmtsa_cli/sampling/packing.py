@@ -191,7 +191,7 @@ def _candidate_frames(clip: Clip, name: str, options: CuttingOptions) -> tuple[P
     # A damaged video gives fewer frames than asked for; then each stands at its own time.
     if len(shown) != len(times):
         times = [max(0.0, time - clip.start_s) for time, _ in shown]
-    return tuple(_encode(frame, time, options) for time, (_, frame) in zip(times, shown, strict=True))
+    return tuple(pack_frame(frame, time, options) for time, (_, frame) in zip(times, shown, strict=True))
 
 
 def shrink(frame: NDArray[np.uint8], short_side: int) -> Any:
@@ -206,7 +206,8 @@ def shrink(frame: NDArray[np.uint8], short_side: int) -> Any:
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _encode(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
+def pack_frame(frame: Any, time_s: float, options: CuttingOptions) -> PackedFrame:
+    """Return a frame, uint8 (H, W, 3) in RGB or (H, W), as it is kept: made small, as a JPEG file."""
     import cv2
 
     frame = shrink(frame, options.short_side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,7 @@ class Segment:
         return self.start_s + fraction * self.length_s
 
 
+@lru_cache(maxsize=4096)
 def cut(duration_s: float, count: int) -> tuple[Segment, ...]:
     """Cut a clip into `count` segments of equal length (the S_0 .. S_N of the paper's section 3.2)."""
     edges = np.linspace(0.0, duration_s, count + 1)

@@ -26,8 +26,9 @@ from mmtsa_cli.imaging.field import piecewise_mean, to_grey
 from mmtsa_cli.recordings.index import Dataset, Recording
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.segments import cut, draw_fractions
-from mmtsa_cli.stages.predict import Networks, PredictOptions, open_work, opened, origin_s, packed
 from mmtsa_cli.stages.predict_inputs import FileOptions
+from mmtsa_cli.stages.predict_networks import Networks, PredictOptions
+from mmtsa_cli.stages.predict_opening import open_work, opened, origin_s, packed
 from mmtsa_cli.stages.show import find_recording
 
 if TYPE_CHECKING:
@@ -237,8 +238,10 @@ def _add_left_out(found: _Found, method: Any, tensors: Mapping[str, Any], part: 
     from mmtsa_cli.models.leave_out import leave_out
     from mmtsa_cli.training.optimisation import autocast
 
-    with torch.inference_mode(), autocast(method.options.training.precision, method.device):
-        left_out = leave_out(method.network, tensors)
+    # The network that said the probabilities which these are compared with.
+    network, precision = method.network_for_inference()
+    with torch.inference_mode(), autocast(precision, method.device):
+        left_out = leave_out(network, tensors)
     for name, scores in left_out.modalities.items():
         _add(found.without, name, part, scores.double().softmax(dim=-1))
     for name, scores in left_out.axes.items():

@@ -8,82 +8,28 @@ depend on where in its store a clip stands.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.directory import replace_file
-from mmtsa_cli.errors import ArtifactError, DataError, MmtsaError, UsageError
-from mmtsa_cli.evaluation.calibration import with_temperature
+from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError
 from mmtsa_cli.evaluation.timeline import Span, Stretch, TimeLine, name_of, stretches, window_spans
-from mmtsa_cli.recordings.clip import Clip, open_clip
-from mmtsa_cli.recordings.index import Dataset, Recording, read_index
-from mmtsa_cli.recordings.relocation import refuse_elsewhere
+from mmtsa_cli.recordings.clip import Clip
+from mmtsa_cli.recordings.index import Recording
 from mmtsa_cli.reporting.predictions import FORMATS, Predicted, to_text
-from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.sampling.packing import CuttingOptions, PackedClip
-from mmtsa_cli.sampling.store import StoredModality
-from mmtsa_cli.sampling.windows import pack_windows, temporary_store
-from mmtsa_cli.stages.predict_inputs import (
-    FileOptions,
-    Told,
-    Wanted,
-    as_trained,
-    check_directory,
-    dataset_of_files,
-    modality_named,
-    narrowed,
-)
-from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
-from mmtsa_cli.stages.training_data import read_training_data
+from mmtsa_cli.sampling.packing import PackedClip
+from mmtsa_cli.stages.predict_inputs import FileOptions
+from mmtsa_cli.stages.predict_networks import PredictOptions
+from mmtsa_cli.stages.predict_opening import Work, open_work, opened, origin_s, packed
 
 Progress = Callable[[int, int], None]
 _TOGETHER = 32
 """Windows that the networks get from one temporary store."""
-_ROUNDING_S = 1e-6
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How recordings are predicted.
-
-    Attributes
-    ----------
-    fold : str, optional
-        One network of the run; None: the mean of the probabilities of all. Each fold has seen another part of the
-        people and none is better by right, so their mean knows most; it takes as many times longer.
-    window_s : float, optional
-        Slide a window of so many seconds over a recording; None: a recording is one clip, as in training.
-    hop_s : float, optional
-        A window starts every so many seconds; None: a third of the window.
-    threshold : float
-        Below this probability a class is not named; 0: it always is.
-    draws : int, optional
-        Draws of a clip or window that are averaged; None: as the recipe says of a clip, and one (the centre of each
-        segment) of a window: a moment is the mean of the windows that cover it, which are draws of it already.
-    max_gap_s : float, optional
-        Longest gap of a series that is filled; None: as in training.
-    calibration : Path, optional
-        An evaluation made with --calibrate: its temperatures make confidences believable.
-    seed : int
-        Of random draws.
-    """
-
-    fold: str | None = None
-    window_s: float | None = None
-    hop_s: float | None = None
-    threshold: float = 0.0
-    draws: int | None = None
-    max_gap_s: float | None = None
-    calibration: Path | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,74 +66,6 @@ class _Job:
         self.probabilities, self.attention = probabilities, attention
         if self.line is not None:
             self.line.add(self.spans[number], probabilities)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The networks of the folds that are asked for, and how they are fed.
-
-    Attributes
-    ----------
-    methods : sequence of Mmtsa
-        One a fold.
-    temperatures : sequence of float
-        By which the scores of each are divided; 1 where they are not calibrated.
-    model : mapping
-        The first one's `model.json`.
-    recipe : Recipe
-        As all of them are used: its `draws` are those asked for.
-    modalities : mapping of str to StoredModality
-    cutting : CuttingOptions
-        How a clip or window is packed.
-    seed : int
-        Of random draws.
-    """
-
-    methods: Sequence[Any]
-    temperatures: Sequence[float]
-    model: Mapping[str, Any]
-    recipe: Any
-    modalities: Mapping[str, StoredModality]
-    cutting: CuttingOptions
-    seed: int
-
-    @contextmanager
-    def samples(self, clips: Sequence[PackedClip]) -> Iterator[Samples]:
-        """Give packed clips as samples that the networks take, until the block ends."""
-        with temporary_store(clips, self.modalities, self.cutting) as store:
-            yield Samples(
-                store,
-                range(len(clips)),
-                modalities=tuple(self.modalities),
-                classes=self.model["classes"],
-                options=drawing(self.recipe, self.model),
-            )
-
-    def predict(self, clips: Sequence[PackedClip]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return probabilities, (n, classes), and attention, (n, N): means over the networks."""
-        with self.samples(clips) as samples:
-            said = [method.predict(samples, seed=self.seed) for method in self.methods]
-        probabilities = [with_temperature(p.probabilities, t) for p, t in zip(said, self.temperatures, strict=True)]
-        return np.mean(probabilities, axis=0), np.mean([p.attention for p in said], axis=0)
-
-
-@dataclass(frozen=True)
-class Work:
-    """A run and recordings that were held against each other.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    networks : Networks
-    wanted : Wanted
-    told : Told
-        What there is to say so far; opening recordings adds to it.
-    """
-
-    dataset: Dataset
-    networks: Networks
-    wanted: Wanted
-    told: Told
 
 
 def run(
@@ -231,54 +109,6 @@ def run(
     return PredictResult(tuple(predictions), _distinct(told.notes), _distinct(told.warnings), left_out)
 
 
-def open_work(
-    training: Path,
-    recordings: Path | None,
-    files: Sequence[tuple[str, Path]],
-    *,
-    options: PredictOptions,
-    about: FileOptions | None = None,
-    root: Path | None = None,
-    own_options: Sequence[str] = (),
-    only: Callable[[Dataset], Recording] | None = None,
-) -> Work:
-    """Return the networks of a run and the recordings that they are to see; nothing of these is opened yet.
-
-    Parameters
-    ----------
-    training, recordings, files, options, about, root, own_options
-        As of `run`.
-    only : callable, optional
-        The one recording of an index that is meant.
-
-    Raises
-    ------
-    UsageError, DataError, ArtifactError, ManyErrors
-    """
-    _check(options, recordings, files, about)
-    trained = open_run(training)
-    models = trained.folds(options.fold)
-    wanted, told = _wanted(trained, models), Told()
-    _check_window(options, wanted)
-    if recordings is not None:
-        dataset = read_index(recordings, root=root, labelled=False)
-        dataset = dataclasses.replace(dataset, recordings=(only(dataset),)) if only else dataset
-        wanted = narrowed(wanted, {name for recording in dataset.recordings for name in recording.paths}, told)
-        check_directory(recordings, dataset, wanted)
-        _check_there(dataset, wanted, root)
-    else:
-        names = {modality_named(name, wanted, option=f"--{name} {path}", others=own_options) for name, path in files}
-        wanted = narrowed(wanted, names, told)
-        dataset = dataset_of_files(files, wanted, about or FileOptions(), others=own_options)
-    if not wanted.data.noted:
-        told.notes.append(
-            f"{training} was trained by an older mmtsa, which did not note rates and units of its sensors"
-        )
-    if len(models) > 1:
-        told.notes.append(f"mean of the networks of {len(models)} folds; --fold NAME takes one of them")
-    return Work(dataset, _networks(trained, models, wanted, options), wanted, told)
-
-
 def format_of(output: Path | None, form: str | None) -> str:
     """Return the format of the result: as asked for, else as the name of the output says, else "table".
 
@@ -320,124 +150,6 @@ def as_text(result: PredictResult, form: str, *, top: int | None = None) -> str:
     return to_text(result.predictions, form, top=top)
 
 
-# What is asked for
-
-
-def _check(
-    options: PredictOptions, recordings: Path | None, files: Sequence[tuple[str, Path]], about: FileOptions | None
-) -> None:
-    if recordings is not None and files:
-        raise UsageError(
-            "recordings and files of one recording together",
-            where=f"--{files[0][0]} {files[0][1]}",
-            found=str(recordings),
-            remedy="give one or the other",
-        )
-    if recordings is not None and about is not None and about != FileOptions():
-        raise UsageError(
-            "recordings have an index that says these things",
-            where="--columns, --unit, --rate, --dataset",
-            remedy="say them in dataset.yaml",
-        )
-    if options.hop_s is not None and options.window_s is None:
-        raise UsageError("a hop without a window", where="--hop", remedy="add --window SECONDS")
-    if options.window_s is not None and options.hop_s is not None and options.hop_s > options.window_s:
-        raise UsageError(
-            "windows that leave time out between them",
-            where="--hop",
-            expected=f"at most the window, {options.window_s:g} s",
-            found=f"{options.hop_s:g} s",
-        )
-
-
-def _wanted(trained: TrainedRun, models: Sequence[Mapping[str, Any]]) -> Wanted:
-    first = models[0]
-    for model in models[1:]:
-        if model["classes"] != first["classes"]:
-            other = set(model["classes"]) ^ set(first["classes"])
-            raise UsageError(
-                "its folds know other classes, so that their probabilities have no mean",
-                where=str(trained.directory),
-                found=f"{', '.join(sorted(other)[:3])} not in all",
-                remedy=f"choose one with --fold {', '.join(model['fold'] for model in models[:5])}",
-            )
-    where = str(trained.directory)
-    data = read_training_data(first, where=where)
-    return Wanted(where, first["inputs"], data, float(first["window_s"]), trained.takes_subsets)
-
-
-def _check_window(options: PredictOptions, wanted: Wanted) -> None:
-    if options.window_s is not None and wanted.sensors and options.window_s < wanted.window_s:
-        raise UsageError(
-            "shorter than the run's own sensor window",
-            where="--window",
-            expected=f"at least {wanted.window_s:g} s; clips as long as in training are best",
-            found=f"{options.window_s:g} s",
-        )
-
-
-def _check_there(dataset: Dataset, wanted: Wanted, root: Path | None) -> None:
-    complete = [r for r in dataset.recordings if all(name in r.paths for name in wanted.inputs)]
-    if not complete:
-        raise DataError(
-            f"no recording has all of {', '.join(wanted.inputs)}, which the run was trained on",
-            where=str(dataset.root),
-            remedy="record what is missing, or train a run without it (mmtsa train --modalities, --modality-dropout)",
-        )
-    refuse_elsewhere(
-        [recording.paths[name] for recording in complete for name in wanted.inputs], where=str(dataset.root), root=root
-    )
-
-
-def _networks(
-    trained: TrainedRun, models: Sequence[Mapping[str, Any]], wanted: Wanted, options: PredictOptions
-) -> Networks:
-    from mmtsa_cli.stages.calibrate import read_temperatures
-
-    temperatures = read_temperatures(options.calibration, trained) if options.calibration else {}
-    lacking = [model["fold"] for model in models if options.calibration and model["fold"] not in temperatures]
-    if lacking:
-        raise UsageError(f"no temperature of fold {lacking[0]}", where=f"--calibration {options.calibration}")
-    # The machine that trained may have had another device, and shared its cores with other trainings.
-    training = dataclasses.replace(trained.recipe.training, device="auto", threads=0)
-    usual = trained.recipe.draws if options.window_s is None else 1
-    recipe = dataclasses.replace(trained.recipe, training=training, draws=options.draws or usual)
-    return Networks(
-        [restore(trained, model, recipe=recipe) for model in models],
-        [temperatures.get(model["fold"], 1.0) for model in models],
-        models[0],
-        recipe,
-        {name: _stored(name, wanted) for name in wanted.inputs},
-        _cutting(wanted, models[0], recipe, options),
-        options.seed,
-    )
-
-
-def _stored(name: str, wanted: Wanted) -> StoredModality:
-    channels = wanted.inputs[name]["channels"]
-    if wanted.inputs[name]["kind"] == "video":
-        return StoredModality("video", ("grey",) if channels == 1 else ("r", "g", "b"), 0.0)
-    facts = wanted.data.sensors[name]
-    # Names that a file gives to as many axes are another spelling.
-    axes = facts.channels or tuple(f"c{number}" for number in range(1, channels + 1))
-    return StoredModality("sensor", axes, facts.rate, facts.unit)
-
-
-def _cutting(wanted: Wanted, model: Mapping[str, Any], recipe: Any, options: PredictOptions) -> CuttingOptions:
-    """Return how windows are cut: as the training clips were, with no more candidate frames than can be drawn."""
-    cutting = wanted.data.cutting
-    centres_only = recipe.draws == 1 and recipe.sampling.snippet == 1
-    if centres_only and cutting.frames % 2 and cutting.segments == model["segments"]:
-        # Of an odd number of candidates the middle one stands at the centre, as a single one does.
-        cutting = dataclasses.replace(cutting, frames=1)
-    # A little less, as a window that is cut out is as long as its edges' rounding lets it.
-    gap = cutting.max_gap_s if options.max_gap_s is None else options.max_gap_s
-    return dataclasses.replace(cutting, window_s=wanted.window_s - _ROUNDING_S, max_gap_s=gap)
-
-
-# The work
-
-
 def _run_jobs(work: Work, options: PredictOptions, progress: Progress) -> tuple[list[_Job], dict[str, str]]:
     """Return the recordings that were predicted, and those that were not with the reason."""
     jobs: dict[str, _Job] = {}
@@ -474,48 +186,6 @@ def _windows(
             errors[recording.id] = error
         if total > 1:
             progress(done, total)
-
-
-@contextmanager
-def opened(work: Work, recording: Recording) -> Iterator[Clip]:
-    """Open a recording in the units of training; what differs from it is told.
-
-    Raises
-    ------
-    DataError, ManyErrors
-        A modality that is missing, a file that cannot be used or is not what the run was trained on, or a recording
-        that is shorter than the run's sensor window.
-    """
-    wanted = work.wanted
-    missing = [name for name in wanted.inputs if name not in recording.paths]
-    if missing:
-        raise DataError(f"no {', '.join(missing)}, which the run was trained on", where=f"recording {recording.id}")
-    gap = work.networks.cutting.max_gap_s
-    with open_clip(work.dataset, recording, list(wanted.inputs), max_gap_s=gap) as clip:
-        clip = as_trained(clip, work.dataset, recording, wanted, work.told)
-        _check_length(clip.end_s - clip.start_s, recording, wanted)
-        yield clip
-
-
-def _check_length(duration: float, recording: Recording, wanted: Wanted) -> None:
-    if wanted.sensors and duration < wanted.window_s - _ROUNDING_S:
-        raise DataError(
-            "shorter than the run's sensor window",
-            where=f"recording {recording.id}",
-            expected=f"at least {wanted.window_s:g} s",
-            found=f"{duration:.3g} s",
-            remedy="record longer, or train with a shorter one (--set sampling.window)",
-        )
-
-
-def packed(work: Work, recording: Recording, clip: Clip, spans: Sequence[Span]) -> Iterator[PackedClip]:
-    """Pack parts of an opened recording (see `pack_windows`) as the networks take them."""
-    return pack_windows(clip, work.dataset, recording, work.wanted.rates(), work.networks.cutting, spans)
-
-
-def origin_s(clip: Clip) -> float:
-    """Return second 0 of what is told: the start of the file that a person would look at, in seconds of the clip."""
-    return clip.spans[next(iter(clip.videos), next(iter(clip.series), ""))][0]
 
 
 def _job(recording: Recording, clip: Clip, work: Work, options: PredictOptions) -> _Job:

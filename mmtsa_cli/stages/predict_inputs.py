@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError, UsageError, did_you_mean
 from mmtsa_cli.recordings.clip import Clip
@@ -147,7 +148,7 @@ def dataset_of_files(
     DataError
         A file that is not there, or has neither timestamps nor a rate.
     """
-    said = _said(options, wanted)
+    said = said_of_files(options, wanted)
     paths: dict[str, Path] = {}
     for given, path in files:
         name = modality_named(given, wanted, option=f"--{given} {path}", others=others)
@@ -184,7 +185,7 @@ def _missing(missing: Sequence[str], given: Mapping[str, Path], wanted: Wanted) 
     )
 
 
-def _said(options: FileOptions, wanted: Wanted) -> dict[str, dict[str, Any]]:
+def said_of_files(options: FileOptions, wanted: Wanted) -> dict[str, dict[str, Any]]:
     """Return what the options say of each modality, as fields of `ModalitySpec`."""
     said: dict[str, dict[str, Any]] = {name: {} for name in wanted.inputs}
     for name, text in _named("--columns", options.columns, wanted).items():
@@ -311,9 +312,15 @@ def as_trained(clip: Clip, dataset: Dataset, recording: Recording, wanted: Wante
         facts = wanted.data.sensors[name]
         spec = dataset.modalities[name]
         _check_axes(name, series[name], recording, wanted, indexed=bool(recording.row))
-        series[name] = _converted(name, series[name], spec, facts, recording, told)
-        _look_at_rate(name, series[name], facts, recording, told)
-        _look_at_range(name, series[name], facts, recording, told)
+        where = f"recording {recording.id}, {recording.paths[name]}"
+        factor = unit_factor(name, spec.unit, facts, told, where=where)
+        if factor != 1.0:
+            series[name] = dataclasses.replace(series[name], values=series[name].values * factor)
+        how = f"set unit: {{}} of {name} in {DATASET_NAME}" if recording.row else None
+        values = series[name].values
+        values = values[:: 1 + len(values) // _LOOKED_AT]
+        found = [other_rate(name, series[name].rate, facts), other_range(name, values, facts, how=how)]
+        told.warnings.extend(f"{recording.id}, {text}" for text in found if text)
     told.notes.extend(f"{recording.id}: {note}" for note in clip.notes)
     return dataclasses.replace(clip, series=series)
 
@@ -349,45 +356,63 @@ def _check_axes(name: str, series: Series, recording: Recording, wanted: Wanted,
     )
 
 
-def _converted(
-    name: str, series: Series, spec: ModalitySpec, facts: SensorFacts, recording: Recording, told: Told
-) -> Series:
-    if not spec.unit:
-        return series
+def unit_factor(name: str, unit: str | None, facts: SensorFacts, told: Told, *, where: str) -> float:
+    """Return what a sensor's values are multiplied by to be in the unit of training.
+
+    Parameters
+    ----------
+    unit : str or None
+        What is said of the values; None: nothing, they are taken as they are.
+    told : Told
+        Is added to.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    DataError
+        A unit of something else.
+    """
+    if not unit:
+        return 1.0
     if not facts.unit:
-        told.warnings.append(f"{name}: the run does not say its unit, so {spec.unit} is not converted")
-        return series
-    factor = conversion(spec.unit, facts.unit)
+        told.warnings.append(f"{name}: the run does not say its unit, so {unit} is not converted")
+        return 1.0
+    factor = conversion(unit, facts.unit)
     if factor is None:
         raise DataError(
-            f"{name} is in {spec.unit}",
-            where=f"recording {recording.id}, {recording.paths[name]}",
+            f"{name} is in {unit}",
+            where=where,
             expected=f"{facts.unit}, as in training",
             remedy="correct the unit that is said, or convert the file",
         )
-    if factor == 1.0:
-        return series
-    told.notes.append(f"{name}: {spec.unit} converted to {facts.unit}, as in training")
-    return dataclasses.replace(series, values=series.values * factor)
+    if factor != 1.0:
+        told.notes.append(f"{name}: {unit} converted to {facts.unit}, as in training")
+    return factor
 
 
-def _look_at_rate(name: str, series: Series, facts: SensorFacts, recording: Recording, told: Told) -> None:
-    ratio = series.rate / facts.rate
+def other_rate(name: str, rate: float, facts: SensorFacts) -> str | None:
+    """Return a warning of a sensor whose rate is not that of training, None where it is about the same."""
+    ratio = rate / facts.rate
     if 1 / _OTHER_RATE <= ratio <= _OTHER_RATE:
-        return
-    lost = f"what moves faster than {series.rate / 2:.3g} Hz is missing" if ratio < 1 else "averaged down"
-    told.warnings.append(
-        f"{recording.id}, {name}: recorded at {series.rate:.4g} Hz, trained on {facts.rate:.4g} Hz; resampled, {lost}"
-    )
+        return None
+    lost = f"what moves faster than {rate / 2:.3g} Hz is missing" if ratio < 1 else "averaged down"
+    return f"{name}: recorded at {rate:.4g} Hz, trained on {facts.rate:.4g} Hz; resampled, {lost}"
 
 
-def _look_at_range(name: str, series: Series, facts: SensorFacts, recording: Recording, told: Told) -> None:
-    """Warn where values are so much larger or smaller than in training that another unit explains it."""
+def other_range(name: str, values: NDArray[np.float64], facts: SensorFacts, *, how: str | None = None) -> str | None:
+    """Return a warning where values are so much larger or smaller than in training that another unit explains it.
+
+    Parameters
+    ----------
+    values : (n, C) float array
+    how : str, optional
+        How the unit is said, with {} where it stands; None: by the option --unit.
+    """
     unit = facts.unit if quantity_of(facts.unit) else _usual_unit(name)
     quantity = quantity_of(unit)
     if quantity is None or not facts.median or not facts.peak:
-        return
-    values = series.values[:: 1 + len(series.values) // _LOOKED_AT]
+        return None
     lengths = np.linalg.norm(values, axis=1)
     # Gravity makes the median of an accelerometer; a gyroscope may rest most of the time.
     is_acceleration = quantity == "acceleration"
@@ -399,15 +424,14 @@ def _look_at_range(name: str, series: Series, facts: SensorFacts, recording: Rec
         unit = {"m/s^2": "g", "rad/s": "deg/s", "rad": "deg"}[str(unit)]
         rival = mistaken_for(unit, found / usual)
     if rival is None:
-        return
+        return None
     which = "typical" if is_acceleration else "largest"
     still = "" if is_acceleration or found > usual else ", or nobody moves"
-    how = f"set unit: {rival} of {name} in {DATASET_NAME}" if recording.row else f"add --unit {name}={rival}"
-    remedy = f"{how} to have it converted"
+    remedy = f"{(how or f'add --unit {name}={{}}').format(rival)} to have it converted"
     if facts.unit is None:
         remedy = f"the run does not say its unit: multiply the values by {conversion(rival, unit):.4g}"
-    told.warnings.append(
-        f"{recording.id}, {name}: {which} values of {found:.3g} where training had {usual:.3g}"
+    return (
+        f"{name}: {which} values of {found:.3g} where training had {usual:.3g}"
         f"{f' {facts.unit}' if facts.unit else ''}: probably in {rival}{still}; {remedy}"
     )
 

@@ -27,7 +27,13 @@ from mmtsa_cli.training.checkpoint import (
     save_last,
     save_tensors,
 )
-from mmtsa_cli.training.optimisation import TrainingOptions, autocast, build_optimizer, learning_rate
+from mmtsa_cli.training.optimisation import (
+    TrainingOptions,
+    autocast,
+    build_optimizer,
+    deterministic_algorithms,
+    learning_rate,
+)
 
 B = TypeVar("B")
 Report = Callable[[TrainingState, int, int], None]
@@ -102,9 +108,10 @@ def train(network: nn.Module, work: Work[B], options: TrainingOptions, *, seed: 
     if (run.directory / LAST).is_file():
         state = load_last(run.directory, trainee)
     rate = learning_rate(options, work.steps)
-    while state.epoch < options.epochs and not _patience_is_over(state, options):
-        _epoch(trainee, work, options, state, rate, run)
-        _close_epoch(trainee, work, options, state, run)
+    with deterministic_algorithms(options.deterministic):
+        while state.epoch < options.epochs and not _patience_is_over(state, options):
+            _epoch(trainee, work, options, state, rate, run)
+            _close_epoch(trainee, work, options, state, run)
     best, _ = load_tensors(run.directory / BEST)
     network.load_state_dict(best)
     return state

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,6 +48,11 @@ class TrainingOptions:
     )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
     threads: int = option(0, "threads of the arithmetic on the CPU; 0: one a core", low=0)
+    workers: int = option(1, "threads that draw clips ahead; the result does not depend on it", low=1, high=64)
+    deterministic: bool = option(
+        False, "only algorithms whose sums have one order: bitwise equal runs, on one machine with as many threads"
+    )
+    compile: bool = option(False, "compile the backbones (torch.compile) before the first step, which takes minutes")
     checkpoint_minutes: float = option(10.0, "minutes after which a checkpoint is written within an epoch", above=0)
 
 
@@ -79,11 +85,60 @@ def computes_bfloat16(device: torch.device) -> bool:
     return bool(amx() or avx())
 
 
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether `precision` (of `TrainingOptions`) means bfloat16 on a device."""
+    return precision == "bfloat16" or (precision == "auto" and computes_bfloat16(device))
+
+
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """Return the context in which the network runs."""
-    if precision == "float32" or (precision == "auto" and not computes_bfloat16(device)):
+    if not uses_bfloat16(precision, device):
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Within the block torch takes no algorithm whose result depends on the order in which threads come.
+
+    Raises
+    ------
+    UsageError
+        A layer has no other algorithm on this device.
+    """
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    # Read by cuBLAS when it starts, which is at the first product of matrices.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise UsageError(
+            "a layer of this network has no deterministic algorithm here",
+            where="training.deterministic",
+            found=str(error).split(".")[0],
+            remedy="train on the CPU (training.device=cpu), or without --deterministic",
+        ) from None
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
+def compile_backbones(network: nn.Module) -> int:
+    """Let every backbone of a network (what a module holds as `backbone`) be compiled when it is first called.
+
+    Names and weights stay as they are. Returns how many there are.
+    """
+    backbones = {id(module): module for name, module in network.named_modules() if name.endswith("backbone")}
+    for backbone in backbones.values():
+        backbone.compile()
+    return len(backbones)
 
 
 def build_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
