@@ -16,7 +16,8 @@ from mmtsa_cli.commands import console, options
 @click.option(
     "--methods",
     callback=options.names,
-    help="Systems, separated by commas, or all; see `mmtsa methods`.  [default: those of --table, else all]",
+    help="Systems or variants of the recipe, separated by commas, or all; see `mmtsa methods`.  "
+    "[default: those of --table, else the recipe's variants, else all]",
 )
 @click.option(
     "--recipe",
@@ -37,6 +38,28 @@ from mmtsa_cli.commands import console, options
     default=None,
     help="Tell which differences between two benchmarks are larger than chance; trains and writes nothing.",
 )
+@click.option(
+    "--speed",
+    is_flag=True,
+    help="Measure how fast this machine does the work, beside the naive way, and train nothing.",
+)
+@click.option("--explain", is_flag=True, help="With --speed: also what each way to be faster gives on its own.")
+@click.option("--compile", "compiled", is_flag=True, help="With --explain: torch.compile too; warms up for minutes.")
+@click.option(
+    "--growth",
+    type=click.IntRange(min=300),
+    help="With --speed: also how the cost grows, with up to so many clips (1000 to 100000); growth.png in -o.",
+)
+@click.option(
+    "--accuracy",
+    type=click.Path(path_type=Path),
+    help="With --speed: train recipes fast and paper (the latter in small) on this store, F1 beside speed.",
+)
+@click.option("--whole-paper", is_flag=True, help="With --accuracy: the paper's recipe as it is; days on a CPU.")
+@click.option("--repeats", type=click.IntRange(min=2), default=5, show_default=True, help="With --speed: rounds.")
+@click.option(
+    "--batch", type=click.IntRange(min=2, max=16), default=4, show_default=True, help="With --speed: clips of a step."
+)
 @options.overwrite
 @options.json_output
 def command(
@@ -51,6 +74,14 @@ def command(
     jobs: int,
     table: str | None,
     compare: tuple[Path, Path] | None,
+    speed: bool,
+    explain: bool,
+    compiled: bool,
+    growth: int | None,
+    accuracy: Path | None,
+    whole_paper: bool,
+    repeats: int,
+    batch: int,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -63,6 +94,10 @@ def command(
     fold and seed under units/. A system whose modality is missing is left out by name; one that fails is a row
     `failed`. Interrupted, or asked for more systems or seeds, it goes on where it was.
 
+    With --speed nothing of that: the time of fields, items, training steps, inference and whole processes, and the
+    memory of training, each beside the naive way measured in turns with it in the same run, as a ratio (above 1:
+    ours takes less), for the paper's network with five modalities and three segments. Needs no data; -o keeps it.
+
     --set reaches into single systems too: methods.hamlet.training.lr=0.001.
 
     \b
@@ -70,10 +105,31 @@ def command(
       mmtsa benchmark samples -o bench --methods mmtsa,keyless,svm --seeds 3
       mmtsa benchmark samples -o bench --table 1 --protocol cross-session --jobs 2
       mmtsa benchmark --compare bench other-bench
+      mmtsa benchmark --speed --explain --growth 1000 -o speed
     """  # noqa: D301 - click takes the real backspace
     if compare:
         _compare(*compare, as_json=as_json)
         return
+    if speed:
+        if samples or methods or table or recipe:
+            raise click.UsageError(
+                "--speed measures the paper's network on clips of its own: only -o goes with it, and --accuracy SAMPLES"
+            )
+        _speed(
+            output,
+            overwrite=overwrite,
+            as_json=as_json,
+            repeats=repeats,
+            batch=batch,
+            explain=explain,
+            compiled=compiled,
+            growth=growth or 0,
+            accuracy=str(accuracy) if accuracy else None,
+            whole_paper=whole_paper,
+        )
+        return
+    if explain or compiled or growth or accuracy or whole_paper:
+        raise click.UsageError("--explain, --compile, --growth, --accuracy and --whole-paper go with --speed")
     if output is None:
         raise click.UsageError("missing option -o / --output")
     from mmtsa_cli.stages import benchmark, defaults
@@ -114,6 +170,17 @@ def _compare(first: Path, second: Path, *, as_json: bool) -> None:
         console.print_json(facts)
     else:
         _print(bench_compare.table_of(facts))
+
+
+def _speed(output: Path | None, *, overwrite: bool, as_json: bool, **wanted: Any) -> None:
+    from mmtsa_cli.stages import speed, speed_table
+
+    facts = speed.run(output, speed.SpeedOptions(**wanted), overwrite=overwrite, note=console.note)
+    if as_json:
+        console.print_json(facts)
+        return
+    for shown in speed_table.tables(facts):
+        _print(shown)
 
 
 def _print(table: Any) -> None:

@@ -24,6 +24,11 @@ from mmtsa_cli.commands import console, options
     type=click.FloatRange(0, 0.9),
     help="Chance that a training clip lacks a modality, over the recipe: afterwards any may be missing.",
 )
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Bitwise equal runs on one machine; what that costs is measured and told.",
+)
 @options.recipe_seed
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
@@ -38,6 +43,7 @@ def command(
     modalities: tuple[str, ...] | None,
     backbone: str | None,
     modality_dropout: float | None,
+    deterministic: bool,
     seed: int | None,
     resume: bool,
     show_recipe: bool,
@@ -61,6 +67,8 @@ def command(
         settings = (*settings, f"model.backbone={backbone}")
     if modality_dropout is not None:
         settings = (*settings, f"model.modality_dropout={modality_dropout}")
+    if deterministic:
+        settings = (*settings, "training.deterministic=true")
     if show_recipe:
         click.echo(train.show_recipe(recipe, settings), nl=False)
         return

@@ -189,6 +189,48 @@ def to_grey(field: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.clip(np.rint((field + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+_BLOCK = 256
+"""Rows of a field that are computed at a time: as float32 they stay in the cache until they are bytes."""
+
+
+def grey_field(scaled: NDArray[np.floating[Any]], kind: Kind = "sum") -> NDArray[np.uint8]:
+    """Return the field of rescaled samples as grey values: `to_grey(gramian(scaled, kind))`, many times as fast.
+
+    Both kinds are a matrix of rank 2, the product of (K, 2) and (2, K): one multiplication, in float32, whose rows
+    become bytes while they are in the cache. The symmetric half is computed with the other: to mirror it, what was
+    written would have to be read again.
+
+    Parameters
+    ----------
+    scaled : (..., K) array
+        cos(phi) of every sample (equation 2).
+    kind : "sum" or "difference"
+
+    Returns
+    -------
+    (..., K, K) uint8
+        A step of grey beside the exact one where that lies within 1e-4 of a step of the border between two: some
+        millionths of the pixels.
+    """
+    import cv2
+
+    samples = scaled.shape[-1]
+    # In float64 up to here: near 1 and -1 the sine has half the digits.
+    sine = ((1.0 - scaled) * (1.0 + scaled)) ** 0.5
+    left, right = ((scaled, -sine), (scaled, sine)) if kind == "sum" else ((sine, -scaled), (scaled, sine))
+    columns = np.stack(left, axis=-1).astype(np.float32).reshape(-1, samples, 2)
+    rows = np.stack(right, axis=-2).astype(np.float32).reshape(-1, 2, samples)
+    grey = np.empty((len(rows), samples, samples), np.uint8)
+    block = np.empty((min(_BLOCK, samples), samples), np.float32)
+    for number, row in enumerate(rows):
+        for first in range(0, samples, _BLOCK):
+            column = columns[number, first : first + _BLOCK]
+            part = np.matmul(column, row, out=block[: len(column)])
+            # Rounded and held within 0 to 255.
+            cv2.convertScaleAbs(part, grey[number, first : first + _BLOCK], 127.5, 127.5)
+    return grey.reshape(*scaled.shape, samples)
+
+
 def piecewise_mean(series: NDArray[np.floating[Any]], size: int) -> NDArray[np.float64]:
     """Return a series as the means over `size` parts of equal length (piecewise aggregate approximation).
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.errors import ArtifactError, DataError
-from mmtsa_cli.imaging.field import Kind, gramian, to_grey
+from mmtsa_cli.imaging.field import Kind, gramian, grey_field
 
 FORMATS = ("png", "npy")
 
@@ -39,10 +39,9 @@ def write_png(path: Path, scaled: NDArray[np.float64], kind: Kind) -> None:
 
     if len(scaled) not in (1, 3):
         raise ValueError(f"{len(scaled)} axes in one PNG")
-    # Axis by axis: the exact field is eight times the grey one.
-    channels = [to_grey(gramian(axis, kind)) for axis in scaled]
+    channels = grey_field(scaled, kind)
     # cv2 takes blue first.
-    image = channels[0] if len(channels) == 1 else np.stack(channels[::-1], axis=-1)
+    image = channels[0] if len(channels) == 1 else np.stack(list(channels[::-1]), axis=-1)
     with _writable(path):
         replace_file(path, cv2.imencode(".png", image)[1].tobytes())
 

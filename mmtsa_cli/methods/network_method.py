@@ -399,6 +399,7 @@ class BatchPlan:
         self.steps = max(1, len(samples) // size)
 
     def batches(self, epoch: int, first: int) -> Iterable[Batch]:
+        """Return the batches of an epoch from a step on."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._samples))
         parts = np.array_split(order, self.steps)
         return _prefetched((partial(self._draw, epoch, part) for part in parts[first:]), self._workers)

@@ -71,8 +71,8 @@ def write_differences(
     """
     if len(said) < 2:
         return []
-    given = reference in said
-    best = reference if given else max(said, key=lambda row: float((said[row].predicted == said[row].true).mean()))
+    given = reference if reference in said else None
+    best = given or max(said, key=lambda row: float((said[row].predicted == said[row].true).mean()))
     key = "reference" if given else "best"
     others = [row for row in said if row != best]
     rows = [{what: row, key: best, **difference_of(said[row], said[best], seed=seed)} for row in others]

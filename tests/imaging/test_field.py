@@ -14,6 +14,7 @@ from mmtsa_cli.errors import ManyErrors
 from mmtsa_cli.imaging.field import (
     FieldOptions,
     gramian,
+    grey_field,
     parse_bounds,
     piecewise_mean,
     rescale,
@@ -158,6 +159,25 @@ def test_grey_spans_0_to_255_without_a_look_at_the_field():
     assert grey.dtype == np.uint8
     assert np.abs(grey - own).max() <= 0.5 + 1e-4
     assert (grey.min(), grey.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=40)
+@given(scaled=arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(2, 9)), elements=st.floats(-1, 1)))
+def test_grey_in_one_pass_is_the_exact_one_to_a_rounding(kind, scaled):
+    exact = (gramian(scaled, kind) + 1) * 127.5
+    fast = grey_field(scaled, kind)
+    assert fast.shape == (*scaled.shape, scaled.shape[-1])
+    assert np.abs(fast - exact).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grey_in_one_pass_of_a_long_series_differs_in_hardly_a_pixel(kind):
+    scaled = rescale(random_series(), random_series().min(axis=-1), random_series().max(axis=-1))
+    scaled = np.concatenate([scaled] * 4, axis=-1)
+    fast, exact = grey_field(scaled, kind), to_grey(gramian(scaled, kind))
+    assert (fast != exact).mean() < 1e-4
+    assert np.abs(fast.astype(int) - exact).max() <= 1
 
 
 def test_values_beyond_the_bounds_are_clipped():

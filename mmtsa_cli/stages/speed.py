@@ -1,0 +1,178 @@
+"""How fast the package is beside the naive way, from a file to a prediction, where the time goes, and how it grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mmtsa_cli.artifacts.directory import check_output, new_directory
+from mmtsa_cli.artifacts.manifest import Manifest
+from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages.speed_timing import SpeedRow, one_thread
+
+Note = Callable[[str], None]
+FACTS = "speed.json"
+
+
+@dataclass(frozen=True)
+class SpeedOptions:
+    """What is measured, and how often.
+
+    Attributes
+    ----------
+    repeats : int
+        Rounds of ours and naive in turns; of training steps and whole processes half as many.
+    batch : int
+        Clips of a training step.
+    explain : bool
+        Also what each way to be faster gives on its own.
+    compiled : bool
+        With `explain` also torch.compile, whose warm-up takes minutes.
+    growth : int
+        The largest number of clips in the measurements of growth; 0: none of them.
+    accuracy : str, optional
+        A sample store on which the paper's recipe and the fast one are trained, to show F1 beside speed.
+    whole_paper : bool
+        The paper's recipe as it is, which takes days on a CPU, and not in small.
+    """
+
+    repeats: int = 5
+    batch: int = 4
+    explain: bool = False
+    compiled: bool = False
+    growth: int = 0
+    accuracy: str | None = None
+    whole_paper: bool = False
+
+
+def run(
+    output: Path | None, options: SpeedOptions, *, overwrite: bool = False, note: Note = lambda text: None
+) -> dict[str, Any]:
+    """Measure, and write `speed.json`, the tables as CSV and `growth.png` into a directory, where one is named.
+
+    Returns
+    -------
+    dict
+        `rows` (see `SpeedRow.facts`), `time` (where it goes), `ways` (with `explain`), `growth` and `exponents`
+        (with `growth`), `accuracy` and `steps` (with `accuracy`), `machine`.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError
+    """
+    if options.accuracy:
+        # Refused now if it is none, not after minutes of measuring.
+        Store(Path(options.accuracy))
+    if output is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return _measure(Path(folder), Path(folder), options, note)
+    manifest = Manifest("speed", asdict(options), 0)
+    if check_output(output, manifest, overwrite=overwrite) == "done":
+        note(f"{output} already holds this result; --overwrite measures anew")
+        return json.loads((output / FACTS).read_text(encoding="utf-8"))
+    results: dict[str, Any] = {}
+    with new_directory(output, manifest, results=results) as directory, tempfile.TemporaryDirectory() as folder:
+        facts = _measure(Path(folder), directory, options, note)
+        _write(directory, facts)
+        results.update({row["name"]: row["ratio"] for row in facts["rows"]})
+    return facts
+
+
+def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
+    from mmtsa_cli.stages import speed_fields, speed_items, speed_material, speed_networks, speed_processes
+
+    few = max(2, options.repeats // 2)
+    facts: dict[str, Any] = {"machine": _machine()}
+    note("made for the measurements: 16 clips of a video and four sensors, 10 s each")
+    shown = speed_material.write_store(work / "store")
+    note("whole processes")
+    rows: list[SpeedRow] = speed_processes.process_rows(work, repeats=few)
+    with one_thread():
+        note("fields and items, on one core")
+        rows += [
+            speed_fields.field_row(repeats=options.repeats),
+            *speed_items.item_rows(work, shown, repeats=options.repeats),
+        ]
+        parts = {"item": speed_items.time_by_part(work / "store")}
+        ways = _item_ways(work, options.repeats) if options.explain else []
+    note(f"inference and training, on {_cores()} cores")
+    networks = speed_networks.Networks(work / "store")
+    rows += speed_networks.inference_rows(networks, repeats=options.repeats)
+    rows += speed_networks.training_rows(networks, batch=options.batch, repeats=few)
+    parts["training step"] = speed_networks.time_by_part(networks, batch=options.batch)
+    if options.explain:
+        note("each way on its own")
+        ways += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
+        ways += speed_networks.training_ways(networks, batch=min(2, options.batch), repeats=few)
+        facts["ways"] = ways
+    del networks
+    note("memory of training")
+    rows.append(speed_processes.memory_row(work / "store", batch=options.batch))
+    rows += speed_networks.device_rows(work / "store", batch=options.batch, repeats=options.repeats)
+    facts.update(rows=[row.facts() for row in rows], time=parts)
+    if options.growth:
+        facts.update(_growth(work, directory, options, note))
+    if options.accuracy:
+        from mmtsa_cli.stages.speed_accuracy import accuracy_rows, steps_of
+
+        store = Path(options.accuracy)
+        facts["accuracy"] = accuracy_rows(store, work, whole_paper=options.whole_paper, note=note)
+        facts["steps"] = steps_of(work / "run-fast", store)
+    return facts
+
+
+def _item_ways(work: Path, repeats: int) -> list[dict[str, Any]]:
+    from mmtsa_cli.stages import speed_fields, speed_items
+
+    return speed_fields.field_ways(repeats=repeats) + speed_items.item_ways(work / "store", repeats=repeats)
+
+
+def _growth(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
+    from mmtsa_cli.reporting.growth_plot import plot_growth
+    from mmtsa_cli.stages.speed_growth import exponents, growth
+
+    rows = growth(work, most_clips=options.growth, repeats=options.repeats, note=note)
+    slopes = exponents(rows)
+    plot_growth(directory / "growth.png", rows, slopes)
+    return {"growth": rows, "exponents": slopes}
+
+
+def _write(directory: Path, facts: dict[str, Any]) -> None:
+    from mmtsa_cli.reporting.tables import write_rows
+
+    (directory / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    for name in ("rows", "ways", "growth", "accuracy", "steps"):
+        if facts.get(name):
+            write_rows(directory / f"{name}.csv", facts[name])
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    known = {"avx512_bf16": "_is_avx512_bf16_supported", "amx": "_is_amx_tile_supported"}
+    found = {name: bool(getattr(torch.cpu, ask, lambda: False)()) for name, ask in known.items()}
+    return {
+        "processor": _processor(),
+        "cores": _cores(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "torch": torch.__version__,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **found,
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines: Sequence[str] = path.read_text().splitlines() if path.is_file() else ()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
