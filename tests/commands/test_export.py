@@ -22,7 +22,7 @@ from mmtsa_cli.stages.trained import drawing, open_run, restore
 QUICK = (
     "training.epochs=1", "training.batch_size=14", "training.optimizer=adamw", "training.lr=0.01", "training.threads=1",
     "training.precision=float32", "model.width=0.125", "model.hidden=16", "sampling.frame_size=32",
-    "sampling.window=0.9", "imaging.image_size=16",
+    "sampling.snippet=1", "sampling.window=0.9", "imaging.image_size=16",
 )  # fmt: skip
 FOLDS = ("fold-1", "fold-2")
 

@@ -30,7 +30,7 @@ def made(rec):
     at = rec.parent
     cutting = sample.CuttingOptions(segments=2, frames=3, window_s=0.6, short_side=32)
     for name, modalities, more in (
-        ("seen", ("rgb", "acc_watch"), ("model.level=true",)),
+        ("seen", ("rgb", "acc_watch"), ("model.level=true", "sampling.snippet=1")),
         ("worn", ("acc_watch", "gyro"), ("imaging.scale=clip",)),
         ("some", ("acc_watch", "gyro"), ("model.modality_dropout=0.3",)),
     ):
