@@ -19,7 +19,7 @@ from mmtsa_cli.commands import console, options
     type=click.Choice(["onnx", "torch", "executorch"]),
     default="onnx",
     show_default=True,
-    help="ONNX, or a program of torch.export (.pt2); executorch says how to come to one from the latter.",
+    help="ONNX, a program of torch.export (.pt2), or one of ExecuTorch (.pte, for phones).",
 )
 @click.option("--fold", help="Network of one fold of the run.  [default: the only one]")
 @click.option("--int8", is_flag=True, help="Also write 8-bit integers, calibrated on training clips, and compare.")
@@ -49,9 +49,10 @@ def command(
     """Export a network of a training RUN as a graph that needs none of this package.
 
     Reads a run (from `mmtsa train`) and, to check the graph, a sample store; without one it is checked on synthetic
-    inputs. Writes model.onnx (or model.pt2), whose inputs are frames and raw sensor windows of any number of clips and
-    whose outputs are probabilities and attention; a model card, CARD.md and card.json; and example.py, which runs the
-    model with onnxruntime and NumPy alone. The graph must say what the run says, else nothing is written.
+    inputs. Writes model.onnx (or model.pt2, model.pte), whose inputs are frames and raw sensor windows of any number of
+    clips (ExecuTorch: at most 8) and whose outputs are probabilities and attention; a model card, CARD.md and
+    card.json; and example.py, which runs the model with onnxruntime and NumPy alone. The graph must say what the run
+    says, else nothing is written.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import RUNTIME
+IMPORT
 
 HERE = Path(__file__).parent
 CARD = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
@@ -50,7 +50,10 @@ _ASK = {
 probabilities, attention = session.run(["probabilities", "attention"], feed)""",
     "torch": """network = torch.export.load(HERE / "MODEL").module()
 probabilities, attention = (a.detach().numpy() for a in network(*map(torch.from_numpy, feed.values())))""",
+    "executorch": """program = Runtime.get().load_program(str(HERE / "MODEL")).load_method("forward")
+probabilities, attention = (a.numpy() for a in program.execute([torch.from_numpy(a) for a in feed.values()]))""",
 }
+_IMPORT = {"executorch": "import torch\nfrom executorch.runtime import Runtime"}
 
 
 def example(model: str, runtime: str) -> str:
@@ -60,8 +63,8 @@ def example(model: str, runtime: str) -> str:
     ----------
     model : str
         Name of the model's file.
-    runtime : "onnxruntime" or "torch"
+    runtime : "onnxruntime", "torch" or "executorch"
         What runs it.
     """
-    text = _TEXT.replace("ASK", _ASK[runtime])
+    text = _TEXT.replace("ASK", _ASK[runtime]).replace("IMPORT", _IMPORT.get(runtime, f"import {runtime}"))
     return text.replace("RUNTIME", runtime).replace("MODEL", model)

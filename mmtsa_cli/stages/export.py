@@ -28,9 +28,11 @@ from mmtsa_cli.stages.export_graph import (
     Answer,
     GraphInput,
     graph_inputs,
+    of_executorch,
     of_network,
     of_onnx,
     of_program,
+    write_executorch,
     write_onnx,
     write_program,
 )
@@ -41,9 +43,11 @@ from mmtsa_cli.stages.trained import TrainedRun, open_run, restore
 from mmtsa_cli.stages.units import RESULT
 
 Progress = Callable[[int, int], None]
-_MODEL = {"onnx": "model.onnx", "torch": "model.pt2"}
+_MODEL = {"onnx": "model.onnx", "torch": "model.pt2", "executorch": "model.pte"}
 _INT8 = "model-int8.onnx"
-_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": ()}
+_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": (), "executorch": ("executorch",)}
+_EXTRA = {"onnx": "export", "executorch": "executorch"}
+_RUNTIME = {"onnx": "onnxruntime", "torch": "torch", "executorch": "executorch"}
 _CALIBRATING = 512
 """Training clips by which the ranges of activations are found."""
 _TIMED = 20
@@ -56,7 +60,6 @@ class ExportOptions:
     Attributes
     ----------
     form : "onnx", "torch" or "executorch"
-        The last is refused: it says what to do instead.
     fold : str, optional
         Network of one fold; needed where the run has several.
     int8 : bool
@@ -163,20 +166,14 @@ def run(
 
 
 def _check(options: ExportOptions) -> None:
-    if options.form == "executorch":
-        raise UsageError(
-            "mmtsa writes no ExecuTorch program: the package executorch does, and mmtsa does not depend on it",
-            where="--format executorch",
-            expected="onnx or torch",
-            remedy="give --format torch, `pip install executorch`, and write the bytes of executorch.exir."
-            "to_edge_transform_and_lower(torch.export.load('model.pt2')).to_executorch().buffer as model.pte",
-        )
     if options.int8 and options.form != "onnx":
         raise UsageError("integers are of format onnx only", where="--int8", found=f"--format {options.form}")
     missing = [name for name in _NEEDS[options.form] if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"needs {', '.join(missing)}", where=f"--format {options.form}", remedy="pip install 'mmtsa[export]'"
+            f"needs {', '.join(missing)}",
+            where=f"--format {options.form}",
+            remedy=f"pip install 'mmtsa[{_EXTRA[options.form]}]'",
         )
 
 
@@ -281,10 +278,8 @@ def _write(directory: Path, work: _Work, evaluated: Mapping[str, Any] | None, pr
     """Write all files of an export and return its facts."""
     threads = torch.get_num_threads()
     path = directory / work.file
-    if work.form == "onnx":
-        write_onnx(work.method, work.inputs, path)
-    else:
-        write_program(work.method, work.inputs, path)
+    write = {"onnx": write_onnx, "torch": write_program, "executorch": write_executorch}[work.form]
+    write(work.method, work.inputs, path)
     graphs = {work.file: path}
     if work.calibration is not None:
         quantise(path, directory / _INT8, work.calibration.ones(_CALIBRATING))
@@ -303,8 +298,7 @@ def _write(directory: Path, work: _Work, evaluated: Mapping[str, Any] | None, pr
     )
     (directory / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (directory / "CARD.md").write_text(to_markdown(card), encoding="utf-8")
-    runtime = "onnxruntime" if work.form == "onnx" else "torch"
-    (directory / "example.py").write_text(example(work.file, runtime), encoding="utf-8")
+    (directory / "example.py").write_text(example(work.file, _RUNTIME[work.form]), encoding="utf-8")
     notes = [] if work.store else ["the run's samples are not there: held against it on synthetic inputs"]
     return {
         "format": work.form,
@@ -323,12 +317,19 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _answer(path: Path, threads: int) -> Answer:
-    return of_program(path) if path.suffix == ".pt2" else of_onnx(path, threads=threads)
+    if path.suffix == ".onnx":
+        return of_onnx(path, threads=threads)
+    return of_program(path) if path.suffix == ".pt2" else of_executorch(path)
 
 
 def _about(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
-    what = {_INT8: "8-bit integers, ONNX", "model.onnx": "float32, ONNX", "model.pt2": "float32, torch.export"}
+    what = {
+        _INT8: "8-bit integers, ONNX",
+        "model.onnx": "float32, ONNX",
+        "model.pt2": "float32, torch.export",
+        "model.pte": "float32, ExecuTorch",
+    }
     return {"what": what[path.name], "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -337,7 +338,7 @@ def _figures(work: _Work, graphs: Mapping[str, Path], said: Mapping[str, Said]) 
     timed: dict[str, Answer] = {"network": of_network(work.method)}
     timed.update({name: _answer(path, 1) for name, path in graphs.items()})
     times = latencies(timed, work.test)
-    runtime = "ONNX Runtime" if work.form == "onnx" else "torch.export"
+    runtime = {"onnx": "ONNX Runtime", "torch": "torch.export", "executorch": "ExecuTorch"}[work.form]
     what = {"network": "PyTorch, float32", work.file: f"{runtime}, float32", _INT8: f"{runtime}, int8"}
     rows = [
         {

@@ -13,7 +13,7 @@ from mmtsa_cli.stages.export_graph import OUTPUTS, GraphInput
 from mmtsa_cli.stages.trained import TrainedRun
 from mmtsa_cli.stages.training_data import TrainingData, read_training_data
 
-_TRACED = ("mmtsa", "torch", "onnx", "onnxscript", "onnxruntime")
+_TRACED = ("mmtsa", "torch", "onnx", "onnxscript", "onnxruntime", "executorch")
 
 
 def make_card(

@@ -26,6 +26,9 @@ OUTPUTS = ("probabilities", "attention")
 OPSET = 18
 """Of ONNX: the lowest that the exporter writes without converting, so that older runtimes take it too."""
 
+MOST_CLIPS = 8
+"""That a program of ExecuTorch takes at once: its memory is planned before it runs, for so many."""
+
 Feed = Mapping[str, NDArray[Any]]
 """The arrays of some clips, by the names of the graph's inputs and in their order."""
 Answer = Callable[[Feed], tuple[NDArray[Any], NDArray[Any]]]
@@ -103,6 +106,24 @@ def write_program(method: Mmtsa, inputs: Sequence[GraphInput], path: Path) -> No
         torch.export.save(program, path)
 
 
+def write_executorch(method: Mmtsa, inputs: Sequence[GraphInput], path: Path) -> None:
+    """Write the graph of a network, for 1 to `MOST_CLIPS` clips, as a program of ExecuTorch with XNNPACK's kernels.
+
+    Raises
+    ------
+    ArtifactError
+        The network cannot be captured, or holds what ExecuTorch has no operator for.
+    """
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    graph, example, shapes = _graph(method, inputs, most=MOST_CLIPS)
+    with _refusing("executorch"), quiet():
+        program = torch.export.export(graph, example, dynamic_shapes=shapes, strict=False)
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+        path.write_bytes(lowered.buffer)
+
+
 def write_onnx(method: Mmtsa, inputs: Sequence[GraphInput], path: Path) -> None:
     """Write the graph of a network, for any number of clips, as ONNX, weights included.
 
@@ -129,14 +150,16 @@ def write_onnx(method: Mmtsa, inputs: Sequence[GraphInput], path: Path) -> None:
         translated.save(str(path))
 
 
-def _graph(method: Mmtsa, inputs: Sequence[GraphInput]) -> tuple[nn.Module, tuple[Tensor, ...], Any]:
+def _graph(
+    method: Mmtsa, inputs: Sequence[GraphInput], *, most: int | None = None
+) -> tuple[nn.Module, tuple[Tensor, ...], Any]:
     """Return the module that is captured, tensors to capture it with, and which of their axes may vary."""
     # Channels last is a layout of memory, which a graph would keep as arithmetic of places.
     network = copy.deepcopy(method.network).to(memory_format=torch.contiguous_format)
     graph = ClassifyingGraph(network, [one.name for one in inputs]).eval()
     # Two clips: torch takes a size of one for a constant.
     example = tuple(torch.zeros((2, *one.shape), dtype=getattr(torch, one.dtype)) for one in inputs)
-    clips = torch.export.Dim("clips", min=1)
+    clips = torch.export.Dim("clips", min=1, max=most)
     return graph, example, (tuple({0: clips} for _ in inputs),)
 
 
@@ -188,6 +211,21 @@ def of_program(path: Path) -> Answer:
         with torch.inference_mode():
             probabilities, attention = module(*(torch.from_numpy(values) for values in feed.values()))
         return probabilities.numpy(), attention.numpy()
+
+    return answer
+
+
+def of_executorch(path: Path) -> Answer:
+    """Return what asks a program of `write_executorch`, by ExecuTorch's own runtime."""
+    from executorch.runtime import Runtime
+
+    # The program goes with what it was loaded by.
+    program = Runtime.get().load_program(str(path))
+    method = program.load_method("forward")
+
+    def answer(feed: Feed, keep: Any = program) -> tuple[NDArray[Any], NDArray[Any]]:
+        probabilities, attention = method.execute([torch.from_numpy(values) for values in feed.values()])
+        return probabilities.numpy().copy(), attention.numpy().copy()
 
     return answer
 

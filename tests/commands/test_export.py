@@ -249,6 +249,33 @@ def test_a_program_of_torch_says_the_same_and_has_an_example(mmtsa, made, sample
     assert said == [classes[row.argmax()] for row in probabilities]
 
 
+def test_a_program_of_executorch_says_the_same_and_has_an_example(mmtsa, made, clips, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("executorch.exir", reason="the extra executorch is not installed")
+    mmtsa("export", made / "run", "-o", tmp_path / "out", "--format", "executorch")
+    card = card_of(tmp_path / "out")
+    assert list(card["files"]) == ["model.pte"]
+    assert card["verification"]["probabilities"] < 1e-5
+    _, arrays, probabilities, _ = clips
+    np.savez(tmp_path / "clips.npz", **arrays)
+    monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clips.npz")])
+    runpy.run_path(str(tmp_path / "out" / "example.py"))
+    said = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == [card["classes"][row.argmax()] for row in probabilities]
+
+
+@pytest.mark.parametrize(
+    ("form", "package", "extra"), [("executorch", "executorch", "executorch"), ("onnx", "onnxruntime", "export")]
+)
+def test_what_is_not_installed_is_named(mmtsa, made, tmp_path, monkeypatch, form, package, extra):
+    from importlib import util
+
+    real = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == package else real(name, *rest))
+    done = mmtsa("export", made / "run", "-o", tmp_path / "out", "--format", form, expect=2)
+    assert f"--format {form}: needs {package}; pip install 'mmtsa[{extra}]'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_samples_it_is_checked_on_synthetic_inputs_and_says_so(mmtsa, made, tmp_path):
     run = shutil.copytree(made / "folds", tmp_path / "run")
     edit_json(run / "manifest.json", lambda m: m.update(inputs=dict.fromkeys(["gone"], *m["inputs"].values())))
@@ -299,7 +326,6 @@ def edit_json(path, change):
     [
         ((), 2, f"the run has 2 networks, a graph is of one; choose one with --fold {FOLDS[0]}, {FOLDS[1]}"),
         (("--fold", "fold-9"), 2, "--fold: no fold 'fold-9'; did you mean fold-"),
-        (("--format", "executorch"), 2, "--format executorch: mmtsa writes no ExecuTorch program"),
         (("--format", "torch", "--int8"), 2, "--int8: integers are of format onnx only, found --format torch"),
         (("--format", "tflite"), 2, "'tflite' is not one of 'onnx', 'torch', 'executorch'"),
         (("--samples", "none"), 1, "none: no such directory, expected a directory made by `mmtsa sample`"),
