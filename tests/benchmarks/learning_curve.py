@@ -100,7 +100,12 @@ def _table(points: Sequence[Mapping[str, Any]]) -> str:
         "|---|---:|" + "---:|" * len(names),
     ]
     for point in points:
-        what = f"{point['subject']} people" if "subject" in point else f"{point['share']:.0%} of each label's clips"
+        people = point.get("subject")
+        what = (
+            f"{people} {'person' if people == 1 else 'people'}"
+            if "subject" in point
+            else f"{point['share']:.0%} of each label's clips"
+        )
         lines.append(f"| {what} | {point['clips']:.0f} | " + " | ".join(map(_cell, point["rows"])) + " |")
     return "\n".join(lines) + "\n"
 
@@ -117,6 +122,7 @@ def _plot(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     sides = [("subject", "people learned from"), ("share", "clips learned from, of all people")]
     sides = [side for side in sides if any(side[0] in point for point in points)]
@@ -134,6 +140,7 @@ def _plot(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
             (line,) = one.plot(x, [r["macro_f1"] for _, r in done], marker="o", ms=4, label=name)
             one.fill_between(x, *zip(*(r["macro_f1_interval_95"] for _, r in done), strict=True),
                              color=line.get_color(), alpha=0.12, lw=0)  # fmt: skip
+        one.xaxis.set_major_locator(MaxNLocator(integer=True))
         one.set(xlabel=label, ylabel="macro F1 on people left out", ylim=(0, 1))
         one.grid(alpha=0.3)
         one.spines[["top", "right"]].set_visible(False)
