@@ -12,43 +12,21 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError, did_you_mean
-from mmtsa_cli.recordings.stamps import is_date_time, is_time_name, seconds_of_numbers, seconds_of_texts
+from mmtsa_cli.recordings.live_stamps import Row, Stamps, is_dated, number_of
+from mmtsa_cli.recordings.stamps import is_date_time, is_time_name
 
 _LONGEST_LINE = 1 << 16
 _NONSENSE = 50
 """Lines at the beginning of which not one makes sense, after which the stream is given up."""
-_PROBATION = 8
-"""Stamps of a sensor by which their unit is told."""
 _TOLD = 5
 _MODALITY_NAMES = ("modality", "sensor", "name")
 _VALUE_NAMES = ("values", "value", "data")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One sample of one sensor.
-
-    Attributes
-    ----------
-    modality : str
-    time_s : float
-        Its stamp in seconds; of a stream without stamps, the arrival.
-    values : (C,) float64
-    arrival_s : float
-        When it came, on this machine's monotonic clock.
-    """
-
-    modality: str
-    time_s: float
-    values: NDArray[np.float64]
-    arrival_s: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +87,7 @@ class LiveRows:
         self._line = 0
         self._good: set[str] = set()
         self._parse: Callable[[str], list[_Parsed]] | None = None
-        self._stamps = _Stamps({name: sensor.rate for name, sensor in sensors.items()})
+        self._stamps = Stamps({name: sensor.rate for name, sensor in sensors.items()})
         self._told: Counter[str] = Counter()
         self._seen: set[str] = set()
         self.dropped: Counter[str] = Counter()
@@ -165,7 +143,7 @@ class LiveRows:
             parsed = []
         for modality, stamp, values in parsed:
             array = np.array(values, np.float64)
-            number = arrival_s if self._by_arrival else _number_of(stamp)
+            number = arrival_s if self._by_arrival else number_of(stamp)
             if number is None or not np.isfinite(array).all():
                 self._fault("malformed row", f"{'no time' if number is None else 'not finite'}: {text[:60]!r}")
                 break
@@ -173,7 +151,7 @@ class LiveRows:
             if self._by_arrival:
                 yield Row(modality, arrival_s, array, arrival_s)
             else:
-                yield from self._stamps.seconds(Row(modality, number, array, arrival_s), dated=_is_dated(stamp))
+                yield from self._stamps.seconds(Row(modality, number, array, arrival_s), dated=is_dated(stamp))
         if not self._good and self._line >= _NONSENSE:
             raise self._senseless()
 
@@ -449,80 +427,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# Stamps
-
-
-class _Stamps:
-    """Stamps as they stand in rows, as seconds: their unit is told by the first ones, and kept."""
-
-    def __init__(self, rates: Mapping[str, float]) -> None:
-        self._rates = dict(rates)
-        self._waiting: list[Row] = []
-        self._per_second: float | None = None
-        self.name: str | None = None
-
-    def seconds(self, row: Row, *, dated: bool) -> Iterator[Row]:
-        """Yield a row, or those that waited with it, with stamps in seconds."""
-        if self._per_second is None:
-            self._waiting.append(row)
-            own = [one.time_s for one in self._waiting if one.modality == row.modality]
-            if dated:
-                self._per_second = 1.0
-            elif len(own) >= _PROBATION or self._is_plain(row.time_s):
-                self._per_second = self._unit(np.array(own), row.modality)
-            else:
-                return
-            yield from self.release()
-        else:
-            yield replace(row, time_s=row.time_s / self._per_second)
-
-    def release(self) -> Iterator[Row]:
-        """Yield the rows that waited."""
-        waiting, self._waiting = self._waiting, []
-        if waiting and self._per_second is None:
-            modality = waiting[0].modality
-            self._per_second = self._unit(np.array([r.time_s for r in waiting if r.modality == modality]), modality)
-        for row in waiting:
-            yield replace(row, time_s=row.time_s / (self._per_second or 1.0))
-
-    def _is_plain(self, number: float) -> bool:
-        """Whether one stamp tells: it counts from 1970, or its name says a unit that is not the second."""
-        found = seconds_of_numbers(np.array([number]), name=self.name, rate=None)
-        return found is not None and (found[1] == "absolute" or bool(found[0][0] != number))
-
-    def _unit(self, numbers: NDArray[np.float64], modality: str) -> float:
-        """Return how many of the stamps' units a second has.
-
-        Raises
-        ------
-        DataError
-            It cannot be told.
-        """
-        found = seconds_of_numbers(numbers, name=self.name, rate=self._rates[modality])
-        if found is None:
-            raise DataError(
-                "stamps whose unit cannot be told",
-                where="standard input",
-                found=f"{numbers[0]:g} to {numbers[-1]:g}",
-                remedy="call them time_s, time_ms, time_us or time_ns",
-            )
-        largest = int(np.abs(numbers).argmax())
-        return float(round(numbers[largest] / found[0][largest])) if found[0][largest] else 1.0
-
-
-def _is_dated(stamp: Any) -> bool:
-    return isinstance(stamp, str) and is_date_time(stamp)
-
-
-def _number_of(stamp: Any) -> float | None:
-    """Return a stamp as a number, a date with time as seconds since 1970; None of what is neither."""
-    if _is_dated(stamp):
-        seconds, _ = seconds_of_texts([stamp.strip()])
-        return float(seconds[0]) if np.isfinite(seconds[0]) else None
-    try:
-        number = float(stamp)
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None

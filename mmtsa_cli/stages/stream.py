@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 from mmtsa_cli.artifacts.manifest import read_manifest
 from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.evaluation.timeline import name_of
-from mmtsa_cli.recordings.live_rows import LiveRows, LiveSensor, Row
+from mmtsa_cli.recordings.live_rows import LiveRows, LiveSensor
 from mmtsa_cli.recordings.live_series import LiveSeries
+from mmtsa_cli.recordings.live_stamps import Row
 from mmtsa_cli.recordings.live_video import LiveVideo
 from mmtsa_cli.sampling.packing import shrink
 from mmtsa_cli.stages.predict_inputs import (

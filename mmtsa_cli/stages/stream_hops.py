@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.recordings.live_rows import Row
 from mmtsa_cli.recordings.live_series import FAR_S, GapError, Jump, LiveSeries
+from mmtsa_cli.recordings.live_stamps import Row
 from mmtsa_cli.recordings.live_video import LiveVideo
 from mmtsa_cli.sampling.draw import DrawOptions, centre_view
 from mmtsa_cli.sampling.packing import CuttingOptions, pack_frame

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.recordings.live_rows import LiveRows, LiveSensor, Row
+from mmtsa_cli.recordings.live_rows import LiveRows, LiveSensor
+from mmtsa_cli.recordings.live_stamps import Row
 
 ACC, GYRO = LiveSensor(("x", "y", "z"), True, 50.0), LiveSensor(("c1", "c2"), False, 50.0)
 BOTH = {"acc": ACC, "gyro": GYRO}
