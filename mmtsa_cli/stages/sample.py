@@ -98,10 +98,7 @@ def run(
         "exclude_labels": sorted(exclude_labels),
         "images": images,
     }
-    inputs = {str(recordings): fingerprint_index(recordings)}
-    manifest = Manifest("sample", {"modalities": list(names), **asdict(options), **wishes}, seed, inputs)
-    if shard:
-        manifest = shard_manifest(manifest, shard)
+    manifest = _manifest(recordings, {"modalities": list(names), **asdict(options), **wishes}, seed, shard)
     if check_output(output, manifest, overwrite=overwrite) == "done":
         return StageResult(output, False, dict(read_manifest(output).results))
     facts: dict[str, Any] = {}
@@ -123,6 +120,11 @@ def run(
         facts.update(_facts(directory, names, options, folds, losses, summary(notes)))
         facts["warnings"] = _shared_files(folds, chosen, names)
     return StageResult(output, True, facts)
+
+
+def _manifest(recordings: Path, configuration: dict[str, Any], seed: int, shard: Shard | None) -> Manifest:
+    whole = Manifest("sample", configuration, seed, {str(recordings): fingerprint_index(recordings)})
+    return shard_manifest(whole, shard) if shard else whole
 
 
 def _part(shard: Shard | None, chosen: Sequence[Recording], images: bool) -> Sequence[Recording]:
