@@ -151,8 +151,9 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     large, native = networks.naive(LARGE).eval(), networks.naive(NATIVE).eval()
     at_large, at_native, at_small = (networks.tensors(sizes, 1) for sizes in (LARGE, NATIVE, SMALL))
     few = Sizes(SMALL_FRAMES, None)
-    half = ready_for_inference(networks.at(NATIVE).network, precision="bfloat16")
-    folded = ready_for_inference(networks.at(NATIVE).network)
+    half = ready_for_inference(networks.at(NATIVE).network, precision="bfloat16", packed=False)
+    folded = ready_for_inference(networks.at(NATIVE).network, packed=False)
+    packed = ready_for_inference(networks.at(NATIVE).network, precision="bfloat16")
     exact = {sizes: asked(networks.naive(sizes).eval(), networks.tensors(sizes, 1))() for sizes in (LARGE, NATIVE)}
     for sizes in (SMALL, few):
         exact[sizes] = asked(networks.naive(sizes).eval(), networks.tensors(sizes, 1))()
@@ -170,10 +171,11 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
         "bfloat16: native, channels-last, folded": (asked(half, at_native), NATIVE),
         "the same, sensors of one shape in one grouped call": (asked(GroupedSensors(half), at_native), NATIVE),
         "the same as bfloat16, on one thread": (_on_one_thread(asked(half, at_native)), NATIVE),
-        f"the same as bfloat16, {SMALL}": (asked(networks.at(SMALL).network_for_inference()[0], at_small), SMALL),
+        "the same as bfloat16, weights packed once, ReLU in the convolution": (asked(packed, at_native), NATIVE),
+        f"the same, {SMALL}": (asked(networks.at(SMALL).network_for_inference()[0], at_small), SMALL),
     }
     times_only = {
-        "the same as bfloat16, sensors of one shape share a backbone": asked(
+        "the same as packed, sensors of one shape share a backbone": asked(
             networks.shared().network_for_inference()[0], at_native
         )
     }

@@ -6,11 +6,12 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.models.inference import GroupedSensors, fold_norms, ready_for_inference
 from mmtsa_cli.models.network import Input, ModelOptions, build_network
+from mmtsa_cli.models.packed_convolution import PackedConvolution, can_pack, pack_convolutions
 
 BOUND = {"float32": 1e-4, "bfloat16": 0.05}
 
@@ -65,7 +66,7 @@ def test_the_copy_has_no_norms_left_and_the_network_keeps_its_own(case):
 def test_sensors_in_one_grouped_call_answer_as_one_by_one(case):
     network, tensors = case
     for precision, bound in BOUND.items():
-        ready = ready_for_inference(network, precision=precision)
+        ready = ready_for_inference(network, precision=precision, packed=False)
         with torch.inference_mode():
             assert difference(GroupedSensors(ready)(tensors)[0], ready(tensors)[0]) < bound
 
@@ -77,6 +78,56 @@ def test_sensors_that_share_a_backbone_go_on_sharing_it():
     assert backbones[0] is backbones[1]
     with torch.inference_mode():
         assert difference(ready(tensors)[0], network(tensors)[0]) < BOUND["float32"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("backbone", ["bn_inception", "resnet10", "mobilenet_v3_small"])
+def test_packed_weights_answer_alike_for_any_number_of_clips_and_threads(backbone, precision):
+    network, tensors = seen(backbone)
+    plain, packed = (ready_for_inference(network, precision=precision, packed=way) for way in (False, True))
+    if not any(can_pack(weight) for weight in packed.parameters()):
+        pytest.skip(f"weights in {precision} are not packed on this processor")
+    layers = list(packed.modules())
+    assert any(isinstance(layer, PackedConvolution) for layer in layers)
+    assert not any(type(layer) is nn.Conv2d for layer in layers)
+    threads = torch.get_num_threads()
+    try:
+        for count, clips in ((threads, 6), (threads, 1), (1, 6), (threads, 6)):
+            torch.set_num_threads(count)
+            some = {name: values[:clips] for name, values in tensors.items()}
+            with torch.inference_mode():
+                assert difference(packed(some)[0], plain(some)[0]) < BOUND[precision] / 10
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_packed_network_can_be_copied_after_it_was_asked():
+    network, tensors = seen("resnet10")
+    packed = ready_for_inference(network)
+    with torch.inference_mode():
+        said = packed(tensors)[0]
+        assert torch.equal(copy.deepcopy(packed)(tensors)[0], said)
+
+
+def test_a_convolution_that_is_used_twice_is_packed_without_its_relu():
+    class Used(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(2, 3, 3, padding=1)
+
+        def forward(self, images):
+            inner = self.convolution(images)
+            return inner.relu() + nn.functional.relu(inner)
+
+    torch.manual_seed(0)
+    backbone, images = Used(), torch.randn(2, 2, 5, 5)
+    if not can_pack(backbone.convolution.weight):
+        pytest.skip("weights are not packed on this processor")
+    with torch.inference_mode():
+        whole = backbone(images)
+        packed = pack_convolutions(fx.symbolic_trace(backbone))
+        assert isinstance(packed.convolution, PackedConvolution)
+        assert torch.allclose(packed(images), whole, atol=1e-6)
 
 
 class Twice(nn.Module):
