@@ -24,7 +24,11 @@ class TrainingOptions:
     """
 
     epochs: int = option(80, "passes over the training clips", low=1)
-    batch_size: int = option(16, "clips a step", low=1)
+    batch_size: int = option(16, "clips a step, whatever the number of processes", low=1)
+    parts: int = option(
+        0, "parts a step's batch is cut into, each less to hold at once, for any number of processes; 0: one a process", low=0
+    )
+    sync_norm: bool = option(False, "batch norm sees the whole batch where several processes share it")
     optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW")
     lr: float = option(0.001, "learning rate", above=0)
     momentum: float = option(0.9, "momentum of SGD", low=0, high=1)
@@ -47,7 +51,7 @@ class TrainingOptions:
         "auto", "auto: bfloat16 where the machine computes with it"
     )
     device: str = option("auto", "auto, cpu, cuda or cuda:1")
-    threads: int = option(0, "threads of the arithmetic on the CPU; 0: one a core", low=0)
+    threads: int = option(0, "threads of the arithmetic on the CPU, of each process; 0: one a core in all", low=0)
     workers: int = option(1, "threads that draw clips ahead; the result does not depend on it", low=1, high=64)
     deterministic: bool = option(
         False, "only algorithms whose sums have one order: bitwise equal runs, on one machine with as many threads"
@@ -142,15 +146,19 @@ def compile_backbones(network: nn.Module) -> int:
 
 
 def build_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    """Return the optimiser of `options` for a network's parameters."""
+    """Return the optimiser of `options` for a network's parameters; its step is one pass over memory (`fused`)."""
     if options.optimizer == "sgd":
         return torch.optim.SGD(
-            network.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+            network.parameters(),
+            lr=options.lr,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+            fused=True,
         )
     weights = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay)
+    return torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay, fused=True)
 
 
 def learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Callable[[int], float]:
