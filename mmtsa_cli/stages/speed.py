@@ -119,11 +119,11 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     if options.growth:
         facts.update(_growth(work, directory, options, note))
     if options.accuracy:
-        from mmtsa_cli.stages.speed_accuracy import accuracy_rows, steps_of
+        from mmtsa_cli.stages.speed_accuracy import accuracy_rows, fast_run, steps_of
 
         store = Path(options.accuracy)
         facts["accuracy"] = accuracy_rows(store, work, whole_paper=options.whole_paper, note=note)
-        facts["steps"] = steps_of(work / "run-fast", store)
+        facts["steps"] = steps_of(fast_run(work), store, work, note)
     return facts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,13 @@ PAPER_IN_SMALL = (
 )
 """Over the paper's recipe, for a machine without a GPU: narrower, on smaller images, and not trained to the end."""
 
+_SHARED = ("model.shared_sensors=true",)
+
 
 def accuracy_rows(samples: Path, work: Path, *, whole_paper: bool, note: Note) -> list[dict[str, Any]]:
-    """Train both recipes on a store, by its own protocol, and return what each reached and took.
+    """Train recipes on a store, by its own protocol, and return what each reached and took.
+
+    The fast one, the same with one backbone for all sensors of a shape, and the paper's.
 
     Parameters
     ----------
@@ -52,12 +57,13 @@ def accuracy_rows(samples: Path, work: Path, *, whole_paper: bool, note: Note) -
     UsageError, DataError, ArtifactError
     """
     small = () if whole_paper else PAPER_IN_SMALL
-    return [_row(samples, work, name, settings, note) for name, settings in (("fast", ()), ("paper", small))]
+    wanted = (("fast", "fast", ()), ("fast-shared", "fast", _SHARED), ("paper", "paper", small))
+    return [_row(samples, work / name, recipe, settings, note) for name, recipe, settings in wanted]
 
 
 def _row(samples: Path, work: Path, recipe: str, settings: tuple[str, ...], note: Note) -> dict[str, Any]:
     note(f"accuracy: recipe {recipe} {' '.join(settings)}".rstrip())
-    run, result = work / f"run-{recipe}", work / f"eval-{recipe}"
+    run, result = work / "run", work / "eval"
     begun = time.perf_counter()
     folds = train.run(samples, run, recipe=recipe, settings=settings).facts["folds"]
     trained = time.perf_counter()
@@ -75,7 +81,12 @@ def _row(samples: Path, work: Path, recipe: str, settings: tuple[str, ...], note
     }
 
 
-def steps_of(run: Path, samples: Path) -> list[dict[str, Any]]:
+def fast_run(work: Path) -> Path:
+    """Return where `accuracy_rows` has left the run of the fast recipe."""
+    return work / "fast" / "run"
+
+
+def steps_of(run: Path, samples: Path, work: Path, note: Note) -> list[dict[str, Any]]:
     """Return what each step towards speed costs a trained run in accuracy, with the same weights.
 
     Parameters
@@ -83,11 +94,15 @@ def steps_of(run: Path, samples: Path) -> list[dict[str, Any]]:
     run : Path
         Of `train`; the first fold's network is asked about its test clips.
     samples : Path
+    work : Path
+        Where an exported model is written.
+    note : callable
 
     Returns
     -------
     list of dict
-        `step`, `accuracy`, `changed` (part of the clips whose class is another than in float32), `ms_per_clip`.
+        `step`, `accuracy`, `changed` (part of the clips whose class is another than in float32; None for exported
+        models, which tell of one draw), `ms_per_clip`.
 
     Raises
     ------
@@ -122,7 +137,29 @@ def steps_of(run: Path, samples: Path) -> list[dict[str, Any]]:
                 "ms_per_clip": 1000 * seconds / len(said),
             }
         )
-    return rows
+    return rows + _exported(trained, model, store, work, note)
+
+
+def _exported(
+    trained: TrainedRun, model: Mapping[str, Any], store: Store, work: Path, note: Note
+) -> list[dict[str, Any]]:
+    """Return the rows of the network as ONNX Runtime computes it, in float32 and in 8-bit integers; none without it."""
+    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+        note("8-bit integers are not measured: they need the extra `export`")
+        return []
+    from mmtsa_cli.stages import export
+
+    options = export.ExportOptions(fold=model["fold"], int8=True, samples=store.directory)
+    found = export.run(trained.directory, work / "exported", options=options).facts
+    return [
+        {
+            "step": f"{row['what']}, one draw, one thread",
+            "accuracy": row["accuracy"],
+            "changed": None,
+            "ms_per_clip": row["latency_ms"],
+        }
+        for row in found["figures"]["rows"]
+    ]
 
 
 def _with(recipe: Recipe, *, precision: Precision, size: int | None = -1) -> Recipe:

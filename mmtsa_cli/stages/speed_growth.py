@@ -141,8 +141,8 @@ def _training_ms(store: Path) -> float:
     size = min(plan.training.batch_size, _FEWEST // (_STEPS + 1))
     spent: list[float] = []
     begun = time.perf_counter()
-    for number, batch in enumerate(BatchPlan(samples, size, plan.augmentation, 0).batches(0, 0)):
-        step_of(method, method.network, method._tensors(batch), "auto")()
+    for number, (part,) in enumerate(BatchPlan(samples, size, plan.augmentation, 0).batches(0, 0)):
+        step_of(method, method.network, method._tensors(part.batch), "auto")()
         spent.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         if number == _STEPS:

@@ -118,7 +118,7 @@ def _accuracy(rows: Sequence[Mapping[str, Any]]) -> Shown:
 
 def _steps(rows: Sequence[Mapping[str, Any]]) -> Shown:
     cells = [
-        [row["step"], f"{row['accuracy']:.3f}", f"{100 * row['changed']:.1f} %", f"{_number(row['ms_per_clip'])} ms"]
+        [row["step"], f"{row['accuracy']:.3f}", _part(row["changed"]), f"{_number(row['ms_per_clip'])} ms"]
         for row in rows
     ]
     about = ["recipe fast, the same weights asked otherwise; changed: clips whose class is another than in float32"]
@@ -128,3 +128,7 @@ def _steps(rows: Sequence[Mapping[str, Any]]) -> Shown:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _part(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -100,8 +101,12 @@ def test_accuracy_stands_beside_speed_and_says_what_each_step_costs(mmtsa, tiny,
     monkeypatch.setattr(speed_accuracy.train, "run", quick)
     done = mmtsa("benchmark", "--speed", "--accuracy", samples, "--repeats", 2, "--batch", 2, "--json")
     facts = json.loads(done.stdout)
-    assert [row["recipe"] for row in facts["accuracy"]] == ["fast", "paper"]
-    assert "training.epochs=1" in facts["accuracy"][1]["settings"]
+    assert [row["recipe"] for row in facts["accuracy"]] == ["fast", "fast", "paper"]
+    assert facts["accuracy"][1]["settings"] == "model.shared_sensors=true"
+    assert "training.epochs=1" in facts["accuracy"][2]["settings"]
     assert all(0 <= row["accuracy"] <= 1 and row["clips_per_s"] > 0 for row in facts["accuracy"])
     assert [row["step"] for row in facts["steps"]][:2] == ["float32", "bfloat16"]
     assert facts["steps"][0]["changed"] == 0
+    if importlib.util.find_spec("onnxruntime"):
+        integers = next(row for row in facts["steps"] if "int8" in row["step"])
+        assert 0 <= integers["accuracy"] <= 1 and integers["ms_per_clip"] > 0
