@@ -85,7 +85,14 @@ def run(
 
 
 def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
-    from mmtsa_cli.stages import speed_fields, speed_items, speed_material, speed_networks, speed_processes
+    from mmtsa_cli.stages import (
+        speed_fields,
+        speed_items,
+        speed_material,
+        speed_networks,
+        speed_processes,
+        speed_training,
+    )
 
     few = max(2, options.repeats // 2)
     facts: dict[str, Any] = {"machine": _machine()}
@@ -104,17 +111,17 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     note(f"inference and training, on {_cores()} cores")
     networks = speed_networks.Networks(work / "store")
     rows += speed_networks.inference_rows(networks, repeats=options.repeats)
-    rows += speed_networks.training_rows(networks, batch=options.batch, repeats=few)
-    parts["training step"] = speed_networks.time_by_part(networks, batch=options.batch)
+    rows += speed_training.training_rows(networks, batch=options.batch, repeats=few)
+    parts["training step"] = speed_training.time_by_part(networks, batch=options.batch)
     if options.explain:
         note("each way on its own")
         ways += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
-        ways += speed_networks.training_ways(networks, batch=min(2, options.batch), repeats=few)
+        ways += speed_training.training_ways(networks, batch=min(2, options.batch), repeats=few)
         facts["ways"] = ways
     del networks
     note("memory of training")
     rows.append(speed_processes.memory_row(work / "store", batch=options.batch))
-    rows += speed_networks.device_rows(work / "store", batch=options.batch, repeats=options.repeats)
+    rows += speed_training.device_rows(work / "store", batch=options.batch, repeats=options.repeats)
     facts.update(rows=[row.facts() for row in rows], time=parts)
     if options.growth:
         facts.update(_growth(work, directory, options, note))

@@ -132,7 +132,7 @@ def _training_ms(store: Path) -> float:
     from mmtsa_cli.methods.mmtsa import Mmtsa
     from mmtsa_cli.methods.network_method import BatchPlan
     from mmtsa_cli.stages.recipe import read_recipe
-    from mmtsa_cli.stages.speed_networks import step_of
+    from mmtsa_cli.stages.speed_training import step_of
 
     opened, plan = Store(store), read_recipe("fast")
     names = tuple(opened.header.modalities)

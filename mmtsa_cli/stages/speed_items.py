@@ -59,10 +59,12 @@ def item_rows(work: Path, shown: Sequence[NDArray[np.uint8]], *, repeats: int) -
 
 
 def item_ways(store: Path, *, repeats: int) -> list[dict[str, Any]]:
-    """Return what the size of frames, and decoding at reduced size, give for the three frames of an item."""
+    """Return what the size of frames, decoding at reduced size and leaving 8 bit as it is give for an item's frames."""
     opened = Store(store)
-    ways = {
-        "3 frames of 224, decoded at full size": _frames_at(opened, 224, 1),
+    large = _frames_at(opened, 224, 1)
+    ways: dict[str, Callable[[], list[Any]]] = {
+        "3 frames of 224, decoded at full size": large,
+        "the same, made float32 here and not on the device": lambda: [_tensor(frame) for frame in large()],
         "3 frames of 112, decoded at full size": _frames_at(opened, 112, 1),
         "3 frames of 112, decoded at half size": _frames_at(opened, 112, 2),
         "3 frames of 56, decoded at a quarter": _frames_at(opened, 56, 4),

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from mmtsa_cli.stages.footprint import peak_mb
-from mmtsa_cli.stages.speed_networks import LARGE, NATIVE, Networks, step_of
+from mmtsa_cli.stages.speed_networks import LARGE, NATIVE, Networks
+from mmtsa_cli.stages.speed_training import step_of
 
 
 def main(way: str, store: str, batch: str) -> None:

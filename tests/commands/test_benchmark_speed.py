@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mmtsa_cli.stages import speed, speed_networks
+from mmtsa_cli.stages import speed, speed_networks, speed_training
 from mmtsa_cli.stages.recipe import read_recipe
 
 TINY = ("model.backbone=resnet10", "model.width=0.25", "model.hidden=8")
@@ -18,7 +18,8 @@ def tiny(monkeypatch):
     """The same measurements with a network that takes no time, on images that fit it; whole processes left out."""
     monkeypatch.setattr(speed_networks, "ENLARGED", 64)
     for name, sizes in (("LARGE", (64, 64)), ("NATIVE", (64, None)), ("SMALL", (32, 32))):
-        monkeypatch.setattr(speed_networks, name, speed_networks.Sizes(*sizes))
+        for module in (speed_networks, speed_training):
+            monkeypatch.setattr(module, name, speed_networks.Sizes(*sizes))
 
     def recipe(self, sizes):
         size = "null" if sizes.sensors is None else str(sizes.sensors)
@@ -50,7 +51,14 @@ def test_a_directory_keeps_the_tables_and_is_not_measured_twice(mmtsa, tiny, tmp
     out = tmp_path / "speed"
     first = mmtsa("benchmark", "--speed", "--explain", "--repeats", 2, "--batch", 2, "-o", out)
     assert {path.name for path in out.iterdir()} == {"manifest.json", "speed.json", "rows.csv", "ways.csv"}
-    for text in ("What each way gives", "norms folded", "grouped call", "Where the time goes", "decoded at half size"):
+    for text in (
+        "What each way gives",
+        "norms folded",
+        "grouped call",
+        "Where the time goes",
+        "decoded at half size",
+        "drawn ahead",
+    ):
         assert text in first.stdout
     ways = json.loads((out / "speed.json").read_text())["ways"]
     assert {row["part"] for row in ways} == {"field", "item", "infer", "train"}
