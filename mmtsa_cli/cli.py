@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from mmtsa_cli import __version__
-from mmtsa_cli.errors import ManyErrors, MmtsaError
+from mmtsa_cli.errors import ManyErrors, MmtsaError, Terminated, interruption
 
 COMMANDS: dict[str, str] = {
     "synth": "Make synthetic recordings whose best possible scores are known.",
@@ -78,8 +81,12 @@ def cli(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave the process: 0 done, 1 failed work, 2 wrong use, 130 interrupted."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    """Run the command line and leave the process: 0 done, 1 failed work, 2 wrong use, 130 Ctrl-C, 143 SIGTERM."""
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    # All is said and done: a signal that comes while the interpreter leaves would print a traceback of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:  # noqa: C901 - one branch for each way in which a command ends
@@ -88,11 +95,10 @@ def run(arguments: list[str]) -> int:  # noqa: C901 - one branch for each way in
     # Accepted anywhere on the line: whoever repeats a failed command adds it at the end.
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result = cli.main(args=arguments, prog_name="mmtsa", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
-        return _interrupted()
+        with _sigterm_raises():
+            result = cli.main(args=arguments, prog_name="mmtsa", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        return _interrupted(stop)
     except click.ClickException as error:
         _say(error.format_message())
         return error.exit_code
@@ -115,15 +121,43 @@ def run(arguments: list[str]) -> int:  # noqa: C901 - one branch for each way in
     except Exception as error:
         if debug:
             raise
-        _say(f"internal error: {type(error).__name__}: {error}; add --debug for the traceback and report it")
+        _say(_unforeseen(error))
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _interrupted() -> int:
-    _say("interrupted")
-    return 130
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM, which would end the process where it stands, clear up as Ctrl-C does; ignored, it stays so."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: Any) -> None:
+        raise interruption(number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupted(stop: BaseException) -> int:
+    # Click makes an Abort of KeyboardInterrupt, which it names as its cause.
+    terminated = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)
+    click.echo(f"mmtsa: {'terminated' if terminated else 'interrupted'}", err=True)
+    return 143 if terminated else 130
+
+
+def _unforeseen(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        # What was there when it was looked for, and is no more: a disk that was unplugged, a folder that was moved.
+        return MmtsaError(f"cannot be read or written: {error.strerror or error}", where=str(error.filename)).line()
+    what = MmtsaError(f"internal error: {type(error).__name__}: {error}")
+    return f"{what.line()}; add --debug for the traceback and report it"
 
 
 def _say(text: str) -> None:
-    click.echo(f"mmtsa: error: {text}" if text != "interrupted" else "mmtsa: interrupted", err=True)
+    click.echo(f"mmtsa: error: {text}", err=True)

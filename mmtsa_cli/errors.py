@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
+
+_LONGEST_PART = 800
+"""Characters of a part of a message; files can hold names as long as themselves."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before it kills: whatever lets go on Ctrl-C lets go of this too."""
+
+
+def interruption(number: int | None) -> KeyboardInterrupt:
+    """Return what a signal raises: `Terminated` for SIGTERM, KeyboardInterrupt for any other."""
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
 
 
 class MmtsaError(Exception):
@@ -40,16 +53,27 @@ class MmtsaError(Exception):
         super().__init__(self.line())
 
     def line(self) -> str:
-        """Return the whole error as one line."""
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
-        if self.expected:
-            parts.append(f"expected {self.expected}")
-        if self.found:
-            parts.append(f"found {self.found}")
+        """Return the whole error as one line, of printable characters whatever the files hold that it speaks of."""
+        what, where, expected, found, remedy = map(
+            _shown, (self.what, self.where, self.expected, self.found, self.remedy)
+        )
+        parts = [f"{where}: {what}" if where else what]
+        if expected:
+            parts.append(f"expected {expected}")
+        if found:
+            parts.append(f"found {found}")
         text = ", ".join(parts)
-        if self.remedy:
-            text += f"; {self.remedy}"
-        return " ".join(text.split())
+        return f"{text}; {remedy}" if remedy else text
+
+
+def _shown(text: str | None) -> str:
+    """Return a text as a terminal may get it: on one line, its control characters escaped, not without end."""
+    plain = " ".join((text or "").split())
+    if len(plain) > _LONGEST_PART:
+        plain = f"{plain[:_LONGEST_PART]}..."
+    if plain.isprintable():
+        return plain
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
 
 
 class UsageError(MmtsaError):
@@ -85,14 +109,14 @@ class ManyErrors(MmtsaError):  # noqa: N818 - it is several
         return ManyErrors, (self.errors,)
 
 
-def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
+def nearest(name: object, names: Iterable[object], *, likeness: float = 0.6) -> str | None:
     """Return the one of `names` that `name` was probably meant to be, or None; `likeness` 1 asks for the same."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=likeness)
+    close = difflib.get_close_matches(str(name), [str(other) for other in names], n=1, cutoff=likeness)
     return close[0] if close else None
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: object, names: Iterable[object]) -> str:
     """Return a remedy: the nearest of `names` if there is one, else all of them."""
-    choices = sorted(names)
+    choices = sorted(map(str, names))
     close = nearest(name, choices)
     return f"did you mean {close}?" if close else f"choose from {', '.join(choices)}"

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Literal
 
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, read_manifest, write_manifest
+from mmtsa_cli.artifacts.remote import RemotePath
+from mmtsa_cli.artifacts.uploading import is_left_over, uploaded_directory
 from mmtsa_cli.errors import ArtifactError, UsageError
 
 _LOCK = ".writing"
+_LOOKS, _LOOK_S = 5, 0.02
 State = Literal["new", "done"]
 
 
@@ -39,6 +43,8 @@ def check_output(final: Path, manifest: Manifest, *, overwrite: bool = False) ->
         Something is there that is not ours, or that was made by other work and `overwrite` is not set.
     """
     if not final.exists() and not final.is_symlink():
+        return "new"
+    if isinstance(final, RemotePath) and is_left_over(final):
         return "new"
     if final.is_dir() and not any(final.iterdir()):
         return "new"
@@ -69,7 +75,7 @@ def check_output(final: Path, manifest: Manifest, *, overwrite: bool = False) ->
 
 @contextmanager
 def new_directory(final: Path, manifest: Manifest, *, results: dict | None = None) -> Iterator[Path]:
-    """Write a directory whole or not at all.
+    """Write a directory whole or not at all; one that lies elsewhere is written here and put there (`uploading`).
 
     Yields the directory to write into. When the block ends well, the manifest (with `results`, which the block may
     fill) is added and the directory takes its final name, replacing an older one of ours. When the block fails or is
@@ -82,16 +88,25 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
     UsageError
         Something that is not ours stands in a place beside it that is needed.
     """
+    if isinstance(final, RemotePath):
+        with uploaded_directory(final) as local, new_directory(local, manifest, results=results) as partial:
+            yield partial
+        return
     final = final.absolute()
     partial = partial_path(final)
     with _writable(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         check_room(final)
         discard_stale(partial)
-        partial.mkdir()
+        partial.mkdir(exist_ok=True)
+        # Outside of what clears up: where another process was quicker, the directory is its own.
+        try:
+            claim(partial)
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     try:
         with _writable(final):
-            claim(partial)
             write_manifest(partial, manifest)
             yield partial
             finish(partial, final, _with_results(manifest, results))
@@ -108,7 +123,13 @@ def finish(partial: Path, final: Path, manifest: Manifest) -> None:
     if final.is_dir():
         shutil.rmtree(replaced, ignore_errors=True)
         final.rename(replaced)
-    partial.rename(final)
+    try:
+        partial.rename(final)
+    except BaseException:
+        # Interrupted between the two: the older one gets its name back.
+        if replaced.is_dir() and not final.exists():
+            replaced.rename(final)
+        raise
     shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -118,21 +139,47 @@ def claim(partial: Path) -> None:
     Raises
     ------
     ArtifactError
-        Another living process writes it.
+        Another living process writes it, or one of another machine, of which that cannot be known.
     """
-    owner = _owner(partial)
-    if owner and owner["pid"] != os.getpid():
-        raise ArtifactError(
-            f"being written by process {owner['pid']} on {owner['host']}",
-            where=str(partial),
-            remedy="wait for it, or name another directory",
-        )
-    (partial / _LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    lock = partial / _LOCK
+    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
+    while not _written_first(lock, json.dumps(mine)):
+        owner = _owner(partial)
+        if owner and (owner["pid"], owner["host"]) != (mine["pid"], mine["host"]):
+            far = owner["host"] != mine["host"]
+            raise ArtifactError(
+                f"being written by process {owner['pid']} on {owner['host']}",
+                where=str(partial),
+                remedy=f"wait for it, or name another directory{f'; if it has died, remove {lock}' if far else ''}",
+            )
+        lock.unlink(missing_ok=True)
+
+
+def _written_first(lock: Path, text: str) -> bool:
+    """Write a file that is not there yet; return whether it was not."""
+    try:
+        stream = lock.open("x", encoding="utf-8")
+    except FileExistsError:
+        return False
+    try:
+        with stream:
+            stream.write(text)
+    except BaseException:
+        lock.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def release(partial: Path) -> None:
     """Give up the claim, leaving what was written for a later run to go on with."""
     (partial / _LOCK).unlink(missing_ok=True)
+
+
+def release_far(partial: Path) -> None:
+    """Give up the claim of a process of another machine, which the caller knows to be no more."""
+    owner = _read_lock(partial / _LOCK)
+    if owner and owner["host"] != socket.gethostname():
+        release(partial)
 
 
 def discard_stale(partial: Path) -> None:
@@ -187,18 +234,35 @@ def file_names(texts: Sequence[str]) -> list[str]:
     return names
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its name, then renamed."""
+def replace_file(path: Path, data: bytes, *, before: Path | None = None) -> None:
+    """Write a file whole or not at all: beside its name, then renamed.
+
+    Parameters
+    ----------
+    before : Path, optional
+        What the file that it replaces is called from now on; there is a whole one under either name at any time.
+    """
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        if before is not None and path.is_file():
+            before.unlink(missing_ok=True)
+            _same_file(path, before)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _same_file(path: Path, other: Path) -> None:
+    """Give a file a second name; a copy where the file system knows none."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
 
 
 def _replaced_path(final: Path) -> Path:
@@ -214,22 +278,46 @@ def _with_results(manifest: Manifest, results: dict | None) -> Manifest:
 
 def _owner(partial: Path) -> dict | None:
     """Return who writes `partial`, if that process may still be alive."""
-    try:
-        owner = json.loads((partial / _LOCK).read_text())
-        pid, host = int(owner["pid"]), str(owner["host"])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError):
-        return None
-    if host != socket.gethostname():
+    owner = _read_lock(partial / _LOCK)
+    if owner is None or owner["host"] != socket.gethostname():
         return owner
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.kill(owner["pid"], 0)
+    except (ProcessLookupError, OverflowError):
         return None
     except PermissionError:
-        return owner
-    return owner
+        pass
+    # The number may be that of another program by now.
+    started = _started(owner["pid"])
+    return owner if None in (started, owner["started"]) or started == owner["started"] else None
+
+
+def _read_lock(lock: Path) -> dict | None:
+    """Return what a lock says; None where there is none, or one that was never written whole."""
+    for _ in range(_LOOKS):
+        try:
+            said = json.loads(lock.read_text(encoding="utf-8"))
+            pid, started = int(said["pid"]), said.get("started")
+            if pid > 0:
+                return {"pid": pid, "host": str(said["host"]), "started": started}
+            return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Another process may be about to write it.
+            time.sleep(_LOOK_S)
+    return None
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process began, as a mark that no later process of its number has; None where that is not told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # The name in brackets may hold spaces and brackets itself.
+        ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return None
+    return f"{boot} {int(ticks)}"
 
 
 @contextmanager
@@ -239,7 +327,7 @@ def _writable(final: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = str(error.filename or "")
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if not full and error.errno != errno.EROFS and not place.startswith(str(final.parent.absolute())):
             raise
         raise ArtifactError(

@@ -116,9 +116,10 @@ def read_manifest(directory: Path, *, stage: str | None = None) -> Manifest:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest(**raw)
+        _check_types(manifest)
     except FileNotFoundError:
         raise ArtifactError(f"no {FILE_NAME}", where=str(directory), expected=made_by) from None
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy="make the directory anew") from None
     if manifest.schema > SCHEMA:
         raise ArtifactError(
@@ -136,6 +137,17 @@ def read_manifest(directory: Path, *, stage: str | None = None) -> Manifest:
             found=f"the result of {manifest.stage}",
         )
     return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    mappings = ("configuration", "inputs", "versions", "results")
+    texts = [manifest.stage, *manifest.inputs.values()] if isinstance(manifest.inputs, dict) else [manifest.stage]
+    wrong = [name for name in mappings if not isinstance(getattr(manifest, name), dict)]
+    wrong += ["stage or inputs"] * (not all(isinstance(text, str) for text in texts))
+    wrong += ["seed"] * (not isinstance(manifest.seed, int | None))
+    wrong += ["schema"] * (not isinstance(manifest.schema, int))
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not what it should be")
 
 
 def fingerprint(directory: Path) -> str:

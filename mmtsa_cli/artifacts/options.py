@@ -18,6 +18,8 @@ from mmtsa_cli.errors import ManyErrors, MmtsaError, UsageError, did_you_mean
 
 T = TypeVar("T")
 Key = tuple[str, ...]
+_MOST_VALUES = 100_000
+"""Of a YAML file, aliases followed: a few lines of aliases to aliases can stand for more than fits into memory."""
 
 
 def option(
@@ -97,6 +99,8 @@ def read_yaml(path: Path) -> Source:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        if _size(data, _MOST_VALUES) > _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_VALUES} values, with what its aliases repeat")
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -108,6 +112,17 @@ def read_yaml(path: Path) -> Source:
     places: dict[Key, str] = {}
     _note_lines(node, (), str(path), places)
     return Source(str(path), data, places)
+
+
+def _size(value: Any, most: int) -> int:
+    """Return how many values there are, those that an alias repeats each time it does; counts little beyond `most`."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    count = 1
+    for inner in inside:
+        count += _size(inner, most - count)
+        if count > most:
+            break
+    return count
 
 
 def _note_lines(node: Any, prefix: Key, name: str, places: dict[Key, str]) -> None:

@@ -12,11 +12,11 @@ _DEFAULT_OUTPUT = Path("ablate")
 
 
 @click.command()
-@click.argument("samples", type=click.Path(path_type=Path), required=False)
+@click.argument("samples", type=options.Place(), required=False)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     help="Directory to write; it appears when it is whole.  [default: ablate]",
 )
 @click.option(

@@ -11,8 +11,8 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("samples", type=click.Path(path_type=Path), required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory to write, or to go on with.")
+@click.argument("samples", type=options.Place(), required=False)
+@click.option("-o", "--output", type=options.LocalPath(), help="Directory to write, or to go on with.")
 @click.option(
     "--methods",
     callback=options.names,
@@ -29,11 +29,17 @@ from mmtsa_cli.commands import console, options
 @options.seeds
 @options.trainings_at_once
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Compute the features of classical systems on the Dask cluster with this scheduler; its workers must see "
+    "SAMPLES under the same path or URL (extra `cluster`).",
+)
+@click.option(
     "--table", type=click.Choice(["1", "2", "3"]), help="Lay out this table of the paper too, published figures beside."
 )
 @click.option(
     "--compare",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     nargs=2,
     default=None,
     help="Tell which differences between two benchmarks are larger than chance; trains and writes nothing.",
@@ -52,7 +58,7 @@ from mmtsa_cli.commands import console, options
 )
 @click.option(
     "--accuracy",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     help="With --speed: train recipes fast and paper (the latter in small) on this store, F1 beside speed.",
 )
 @click.option("--whole-paper", is_flag=True, help="With --accuracy: the paper's recipe as it is; days on a CPU.")
@@ -72,6 +78,7 @@ def command(
     modalities: tuple[str, ...] | None,
     seeds: int,
     jobs: int,
+    cluster: str | None,
     table: str | None,
     compare: tuple[Path, Path] | None,
     speed: bool,
@@ -148,6 +155,7 @@ def command(
             modalities=modalities,
             seeds=seeds,
             jobs=jobs,
+            cluster=cluster,
             table=int(table) if table else None,
             overwrite=overwrite,
             progress=progress,

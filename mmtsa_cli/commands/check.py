@@ -16,7 +16,7 @@ _SHOWN_DRIFTS = 10
 
 
 @click.command()
-@click.argument("recordings", type=click.Path(path_type=Path))
+@click.argument("recordings", type=options.Place())
 @options.modalities
 @options.max_gap
 @click.option("--full", is_flag=True, help="Decode every frame of the videos, not only first, middle and last.")
@@ -24,7 +24,7 @@ _SHOWN_DRIFTS = 10
 @click.option("--all", "every", is_flag=True, help="Print every fault and label, not only the first ones.")
 @click.option(
     "--exclude-bad",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="DIR",
     help="Write an index without the recordings that have an error into a new directory.",
 )
@@ -40,6 +40,7 @@ _SHOWN_DRIFTS = 10
 @click.option("--write-offsets", is_flag=True, help="Write the reliable offsets that --sync finds into dataset.yaml.")
 @options.root
 @options.jobs
+@options.cluster
 @options.json_output
 def command(
     recordings: Path,
@@ -55,6 +56,7 @@ def command(
     write_offsets: bool,
     root: Path | None,
     jobs: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> int:
     """Find every fault of recordings: file, row, what to do.
@@ -85,6 +87,7 @@ def command(
             afresh=afresh,
             root=root,
             jobs=jobs,
+            cluster=cluster,
             progress=progress,
             note=console.note,
         )

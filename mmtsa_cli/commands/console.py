@@ -97,7 +97,7 @@ def progress(label: str) -> Iterator[Progress]:
 
 @contextmanager
 def training_log() -> Iterator[Callable[[Any], None]]:
-    """Show a training: a live table on a terminal, a line an epoch in a log. Takes `stages.train.TrainingEvent`s."""
+    """Show a training: a live table on a terminal, a line an epoch in a log. Takes `TrainingEvent`s of stages."""
     if not sys.stderr.isatty():
         yield _epoch_line
         return

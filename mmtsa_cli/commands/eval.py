@@ -10,8 +10,8 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("samples", type=click.Path(path_type=Path))
+@click.argument("run", type=options.LocalPath())
+@click.argument("samples", type=options.Place())
 @options.output_directory
 @options.protocol
 @options.seed

@@ -12,12 +12,12 @@ from mmtsa_cli.commands import console, options, recording_files
 
 
 @click.command(cls=recording_files.FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("recordings", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=options.LocalPath())
+@click.argument("recordings", type=options.Place(), required=False)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     required=True,
     help="Picture to write, .png; the numbers go into the .json file beside it.",
 )

@@ -11,7 +11,7 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.LocalPath())
 @options.output_directory
 @click.option(
     "--format",
@@ -25,12 +25,12 @@ from mmtsa_cli.commands import console, options
 @click.option("--int8", is_flag=True, help="Also write 8-bit integers, calibrated on training clips, and compare.")
 @click.option(
     "--samples",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     help="Sample store that the graph is checked and calibrated on.  [default: the run's own, if it is still there]",
 )
 @click.option(
     "--evaluation",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     help="Evaluation of the run (from `mmtsa eval`) whose figures go into the model card.",
 )
 @options.overwrite

@@ -14,11 +14,11 @@ _OF_AN_INVERSION = ("source", "output", "invert", "field", "scaled_range", "scal
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("source", type=options.Place(allow_dash=True))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.Place(),
     required=True,
     help="Image to write, .png or .npy (the exact field); for recordings a directory; with --invert a .csv or .npy.",
 )
@@ -62,6 +62,7 @@ _OF_AN_INVERSION = ("source", "output", "invert", "field", "scaled_range", "scal
 @options.modalities
 @options.root
 @options.jobs
+@options.cluster
 @options.overwrite
 @options.json_output
 @click.pass_context
@@ -85,6 +86,7 @@ def command(
     modalities: tuple[str, ...] | None,
     root: Path | None,
     jobs: int | None,
+    cluster: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -106,6 +108,7 @@ def command(
         _invert(ctx, source, output, field, scaled_range, scale, rate, as_json)
         return
     from mmtsa_cli.stages import imagify
+    from mmtsa_cli.stages.amounts import parse_bytes
 
     wanted = imagify.ImagifyOptions(
         columns=columns,
@@ -118,7 +121,7 @@ def command(
         rate=rate,
         max_gap_s=max_gap,
         channels=channels,
-        max_memory=imagify.parse_memory(max_memory),
+        max_memory=parse_bytes(max_memory, where="--max-memory"),
         format=file_format,
     )
     with console.progress("imagify") as progress:
@@ -129,6 +132,7 @@ def command(
             modalities=modalities,
             root=root,
             jobs=jobs,
+            cluster=cluster,
             overwrite=overwrite,
             progress=progress,
         )

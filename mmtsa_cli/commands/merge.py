@@ -11,7 +11,7 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, type=options.Place())
 @options.output_directory
 @options.overwrite
 @options.json_output

@@ -19,7 +19,7 @@ _PUBLISHED = {
 
 
 @click.command()
-@click.argument("samples", type=click.Path(path_type=Path), required=False)
+@click.argument("samples", type=options.Place(), required=False)
 @options.json_output
 def command(samples: Path | None, as_json: bool) -> None:
     """List the systems that `mmtsa benchmark` compares: what each reads, what it is, whose it is.

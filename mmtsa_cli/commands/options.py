@@ -26,6 +26,34 @@ def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return tuple(int(part) for part in found)
 
 
+class Place(click.Path):
+    """A path of this machine, or a URL: `s3://`, `gs://`, `https://` and what else fsspec knows."""
+
+    def __init__(self, **wishes: Any) -> None:
+        super().__init__(path_type=Path, **wishes)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path, or what answers as one."""
+        if isinstance(value, str) and "://" in value:
+            from mmtsa_cli.stages.places import place_of
+
+            return place_of(value)
+        return super().convert(value, param, ctx)
+
+
+class LocalPath(click.Path):
+    """A path of this machine; a URL is refused by name."""
+
+    def __init__(self, **wishes: Any) -> None:
+        super().__init__(path_type=Path, **wishes)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path."""
+        if isinstance(value, str) and "://" in value:
+            self.fail("expected a path of this machine, found a URL", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def positive(value_type: Any = float) -> Any:
     """Return a parameter type for numbers above zero."""
     return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)
@@ -34,7 +62,14 @@ def positive(value_type: Any = float) -> Any:
 output_directory = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=Place(),
+    required=True,
+    help="Directory to write, or a URL as in s3://bucket/name; it appears when it is whole.",
+)
+local_output = click.option(
+    "-o",
+    "--output",
+    type=LocalPath(),
     required=True,
     help="Directory to write; it appears when it is whole.",
 )
@@ -61,9 +96,15 @@ jobs = click.option(
     default=None,
     help="Processes at the same time.  [default: one a core]",
 )
+cluster = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Do the work on the Dask cluster with this scheduler, as in tcp://10.0.0.1:8786, instead of --jobs here; its "
+    "workers need mmtsa and must find the recordings under the same paths or URLs (extra `cluster`).",
+)
 root = click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Directory that holds the recordings now, if the index was made on another machine.",
 )
 max_gap = click.option(

@@ -11,8 +11,8 @@ from mmtsa_cli.commands import console, options, recording_files, streams
 
 
 @click.command(cls=recording_files.FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("recordings", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=options.LocalPath())
+@click.argument("recordings", type=options.Place(), required=False)
 @recording_files.files
 @recording_files.fold
 @click.option(
@@ -34,7 +34,7 @@ from mmtsa_cli.commands import console, options, recording_files, streams
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     help="Evaluation made by `mmtsa eval --calibrate`, whose temperature is applied.",
 )
 @click.option(
@@ -49,7 +49,7 @@ from mmtsa_cli.commands import console, options, recording_files, streams
     type=click.Choice(["table", "jsonl", "csv", "srt", "vtt"]),
     help="Format of the result.  [default: as the output's name says, or a table]",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, whole or not at all.")
+@click.option("-o", "--output", type=options.LocalPath(), help="File to write, whole or not at all.")
 @streams.or_stream
 def command(
     run: Path,

@@ -29,7 +29,7 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 @click.command(epilog=f"Datasets and the files that are looked for below DIRECTORY:\n\n{_LAYOUTS}")
 @click.argument("dataset")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=options.LocalPath())
 @options.output_directory
 @options.modalities
 @click.option("--unpack", is_flag=True, help="Unpack the archives in DIRECTORY into the output directory.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mmtsa_cli.commands.options import positive
+from mmtsa_cli.commands.options import LocalPath, positive
 
 _FILES = "mmtsa_cli.recording_files"
 
@@ -98,7 +98,7 @@ _RATE = click.option(
 )
 _DATASET = click.option(
     "--dataset",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="A dataset.yaml that says all else of the files: offsets, time columns, streams of a camera.",
 )
 

@@ -10,11 +10,11 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("directories", metavar="DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("directories", metavar="DIR...", type=options.LocalPath(), nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     required=True,
     help="The page to write, an .html file.",
 )

@@ -13,7 +13,7 @@ _NOT_SHOWN = ("damaged", "warnings", "all_notes", "left_out_here")
 
 
 @click.command()
-@click.argument("recordings", type=click.Path(path_type=Path))
+@click.argument("recordings", type=options.Place())
 @options.output_directory
 @options.modalities
 @options.segments
@@ -33,12 +33,20 @@ _NOT_SHOWN = ("damaged", "warnings", "all_notes", "left_out_here")
 @click.option("--exclude-labels", default="", help="Labels to leave out, separated by commas.")
 @click.option("--images", is_flag=True, help="Also write a contact sheet a clip: the frames and fields of one draw.")
 @click.option(
+    "--part-size",
+    metavar="SIZE",
+    default="4GiB",
+    show_default=True,
+    help="Largest file of frames or series, as in 500MB; what is more goes on in another one.",
+)
+@click.option(
     "--shard", metavar="I/N", help="Take the I-th of N parts of the recordings; `mmtsa merge` makes a store of all."
 )
 @options.root
 @options.protocol
 @options.seed
 @options.jobs
+@options.cluster
 @options.overwrite
 @options.json_output
 def command(
@@ -55,11 +63,13 @@ def command(
     strict: bool,
     exclude_labels: str,
     images: bool,
+    part_size: str,
     shard: str | None,
     root: Path | None,
     protocol: str | None,
     seed: int,
     jobs: int | None,
+    cluster: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -77,6 +87,7 @@ def command(
       mmtsa sample rec -o shards/2 --shard 2/8
     """  # noqa: D301 - click takes the real backspace
     from mmtsa_cli.stages import sample
+    from mmtsa_cli.stages.amounts import parse_bytes
     from mmtsa_cli.stages.shards import read_shard
 
     cutting = sample.CuttingOptions(segments, frames, window, short_side, quality, max_gap)
@@ -92,9 +103,11 @@ def command(
             strict=strict,
             exclude_labels=tuple(label.strip() for label in exclude_labels.split(",") if label.strip()),
             images=images,
+            part_bytes=parse_bytes(part_size, where="--part-size", what="an amount of bytes"),
             shard=read_shard(shard) if shard else None,
             root=root,
             jobs=jobs,
+            cluster=cluster,
             overwrite=overwrite,
             progress=progress,
         )

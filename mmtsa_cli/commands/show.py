@@ -21,9 +21,9 @@ _COLUMN_LETTERS = 60
 
 
 @click.command()
-@click.argument("recordings", type=click.Path(path_type=Path))
+@click.argument("recordings", type=options.Place())
 @click.argument("name", metavar="[ID]", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture of ID to write, .png or .svg.")
+@click.option("-o", "--output", type=options.LocalPath(), help="Picture of ID to write, .png or .svg.")
 @click.option("--by", default="subject", show_default=True, help="Table: the column that labels are counted by.")
 @click.option(
     "--limit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,8 +11,8 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("samples", type=click.Path(path_type=Path), required=False)
-@options.output_directory
+@click.argument("samples", type=options.Place(), required=False)
+@options.local_output
 @click.option(
     "--recipe", help="A YAML file, or a recipe of the package: utd-mhad, paper, synthetic.  [default: recommended]"
 )
@@ -30,6 +31,18 @@ from mmtsa_cli.commands import console, options
     help="Bitwise equal runs on one machine; what that costs is measured and told.",
 )
 @options.recipe_seed
+@click.option(
+    "--nproc",
+    type=options.positive(int),
+    help="Train by so many processes of this machine (torchrun): each takes its part of every batch.",
+)
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="With --nproc: how often all go on from the last checkpoint as one of them has died.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
 @options.overwrite
@@ -45,6 +58,8 @@ def command(
     modality_dropout: float | None,
     deterministic: bool,
     seed: int | None,
+    nproc: int | None,
+    max_restarts: int,
     resume: bool,
     show_recipe: bool,
     overwrite: bool,
@@ -60,8 +75,10 @@ def command(
     Examples:
       mmtsa train samples -o run --recipe utd-mhad
       mmtsa train samples -o run --protocol leave-one-subject-out --set training.epochs=20
+      mmtsa train samples -o run --nproc 2 --set training.sync_norm=true
+      torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:29400 -m mmtsa_cli train samples -o run --resume
     """  # noqa: D301 - click takes the real backspace
-    from mmtsa_cli.stages import defaults, train
+    from mmtsa_cli.stages import train_group
 
     if backbone:
         settings = (*settings, f"model.backbone={backbone}")
@@ -70,26 +87,40 @@ def command(
     if deterministic:
         settings = (*settings, "training.deterministic=true")
     if show_recipe:
+        from mmtsa_cli.stages import train
+
         click.echo(train.show_recipe(recipe, settings), nl=False)
         return
-    if samples is None:
-        samples = defaults.synthetic_samples(note=console.note)
+    wishes = {"recipe": recipe, "settings": settings, "protocol": protocol, "modalities": modalities, "seed": seed}
     with console.training_log() as log:
-        result = train.run(
-            samples,
-            output,
-            recipe=recipe,
-            settings=settings,
-            protocol=protocol,
-            modalities=modalities,
-            seed=seed,
-            resume=resume,
-            overwrite=overwrite,
-            listen=log,
+        told = {"listen": log, "warn": console.warn}
+        result = _run(
+            samples or _synthetic(), output, nproc, max_restarts, resume=resume, overwrite=overwrite, **wishes, **told
         )
+    if not train_group.speaks():
+        return
     if not result.fresh:
         console.note(f"{output} already holds this result")
     if as_json:
         console.print_json(result.facts)
     else:
         console.print_rows(f"Training run {output}, {result.facts['protocol']}", result.facts["folds"])
+
+
+def _synthetic() -> Path:
+    from mmtsa_cli.stages import defaults, train_group
+
+    if not train_group.is_alone():
+        raise click.UsageError("name SAMPLES: several processes cannot make synthetic ones in one place")
+    return defaults.synthetic_samples(note=console.note)
+
+
+def _run(samples: Path, output: Path, nproc: int | None, max_restarts: int, **wishes: Any) -> Any:
+    """Train in this process, or let others; only the one that trains needs torch."""
+    if nproc:
+        from mmtsa_cli.stages import train_group
+
+        return train_group.run(samples, output, processes=nproc, restarts=max_restarts, **wishes)
+    from mmtsa_cli.stages import train
+
+    return train.run(samples, output, **wishes)

@@ -29,8 +29,10 @@ from mmtsa_cli.models.network import SegmentNetwork, build_network
 from mmtsa_cli.models.pairing import pairing_loss
 from mmtsa_cli.sampling.draw import Batch, Samples
 from mmtsa_cli.training.checkpoint import LAST, TrainingState
+from mmtsa_cli.training.group import from_first
 from mmtsa_cli.training.loop import Run
 from mmtsa_cli.training.optimisation import autocast
+from mmtsa_cli.training.parts import split_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -117,8 +119,15 @@ class Mmtsa(NetworkMethod):
         return loss, said.logits
 
     def fit(self, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> TrainingState:
-        """Train as `NetworkMethod` does; with `warm_start` the encoders of several modalities begin trained."""
-        if self.options.warm_start and not (run.directory / LAST).is_file():
+        """Train as `NetworkMethod` does; with `warm_start` the encoders of several modalities begin trained.
+
+        Raises
+        ------
+        UsageError
+            Modalities are to be paired over a batch that is cut.
+        """
+        self._check_pairing(len(samples))
+        if self.options.warm_start and not from_first((run.directory / LAST).is_file):
             start_from_alone(self, samples, validation, seed=seed, run=run)
         lessons = LessonSamples(samples, self.teacher) if self.teacher else samples
         state = super().fit(lessons, validation, seed=seed, run=run)
@@ -126,6 +135,17 @@ class Mmtsa(NetworkMethod):
         if self.options.warm_start and not self.teacher:
             keep_alone(self, samples, validation, state, seed=seed, run=run)
         return state
+
+    def _check_pairing(self, clips: int) -> None:
+        training, pairing = self.options.training, self.options.model.pairing
+        parts = split_of(training, min(training.batch_size, clips)).count
+        if pairing and len(self.inputs) > 1 and parts > 1:
+            raise UsageError(
+                "pairing tells a clip from all others of its batch, which is cut into parts",
+                where="model.pairing",
+                expected="one process and training.parts=1, or model.pairing=0",
+                found=f"model.pairing {pairing:g}, {parts} parts",
+            )
 
     def with_segments(self, count: int) -> Self:
         """Return the same network for clips that are cut into another number of segments: its cost goes with them.

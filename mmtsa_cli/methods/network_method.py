@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from mmtsa_cli.models.inference import Precision, ready_for_inference
 from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
 from mmtsa_cli.training.checkpoint import TrainingState
+from mmtsa_cli.training.group import gathered, own_part
 from mmtsa_cli.training.loop import Run, Work, train
 from mmtsa_cli.training.optimisation import (
     TrainingOptions,
@@ -39,12 +40,13 @@ from mmtsa_cli.training.optimisation import (
     deterministic_algorithms,
     uses_bfloat16,
 )
+from mmtsa_cli.training.parts import Part, Split, split_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Progress = Callable[[int, int], None]
-Draw = Callable[[], Batch]
+T = TypeVar("T")
 
 
 class CrossEntropy(Protocol):
@@ -220,13 +222,16 @@ class NetworkMethod(ABC):
         ------
         DataError
             Fewer than two clips.
+        UsageError
+            A batch cannot be cut for the processes that train together.
         TrainingStoppedError
         """
         if len(samples) < 2:
             raise DataError("too few clips to train on", expected="at least 2", found=str(len(samples)))
         size = min(self.options.training.batch_size, len(samples))
         options = self.options.training
-        plan = BatchPlan(samples, size, self.options.augmentation, seed, workers=options.workers)
+        split = split_of(options, size)
+        plan = BatchPlan(samples, size, self.options.augmentation, seed, workers=options.workers, split=split)
         if options.compile:
             compile_backbones(self.network)
         validate = (lambda network: self._validate(validation)) if validation else None
@@ -304,24 +309,21 @@ class NetworkMethod(ABC):
         seed: int,
         progress: Progress,
     ) -> list[NDArray[np.float64]]:
-        """Return what `forward` says of every clip, array by array, averaged over draws."""
+        """Return what `forward` says of every clip, array by array, averaged over draws.
+
+        Several processes share the clips out, and each returns all.
+        """
         sums: list[NDArray[np.float64]] = []
-        total = self.options.draws * len(samples)
+        own = own_part(len(samples))
+        total = self.options.draws * len(own)
         for draw in range(self.options.draws):
             parts = []
-            for batch in _prefetched(self._evaluation_batches(samples, draw, seed), self.options.training.workers):
+            for batch in _prefetched(_evaluation_batches(samples, own, draw, seed), self.options.training.workers):
                 parts.append(forward(batch))
-                progress(draw * len(samples) + sum(len(part[0]) for part in parts), total)
-            stacked = [np.concatenate(side) for side in zip(*parts, strict=True)]
+                progress(draw * len(own) + sum(len(part[0]) for part in parts), total)
+            stacked = [gathered(own, np.concatenate(side), len(samples)) for side in zip(*parts, strict=True)]
             sums = [s + now for s, now in zip(sums, stacked, strict=True)] if draw else stacked
         return [one / self.options.draws for one in sums]
-
-    def _evaluation_batches(self, samples: Samples, draw: int, seed: int) -> Iterator[Draw]:
-        # Small enough for any machine; the result does not depend on it.
-        size = 32
-        for start in range(0, len(samples), size):
-            positions = list(range(start, min(start + size, len(samples))))
-            yield partial(samples.batch, positions, generators=evaluation_generators(seed, draw, positions))
 
     def _forward(
         self, batch: Batch, network: nn.Module, precision: str
@@ -336,10 +338,10 @@ class NetworkMethod(ABC):
         from mmtsa_cli.evaluation.metrics import score
 
         # As it is trained: a copy for inference would have to be made anew after each epoch.
-        network, options = self.network.eval(), self.options.training
-        drawn = _prefetched(self._evaluation_batches(validation, 0, 0), options.workers)
+        network, options, own = self.network.eval(), self.options.training, own_part(len(validation))
+        drawn = _prefetched(_evaluation_batches(validation, own, 0, 0), options.workers)
         centre = [self._forward(batch, network, options.precision)[0] for batch in drawn]
-        probabilities = np.concatenate(centre)
+        probabilities = gathered(own, np.concatenate(centre), len(validation))
         result = score(validation.labels, probabilities.argmax(axis=1), len(self.classes))
         likelihood = probabilities[np.arange(len(probabilities)), validation.labels]
         loss = float(-np.log(np.maximum(likelihood, 1e-12)).mean())
@@ -391,22 +393,47 @@ def _input(samples: Samples, name: str, options: Any) -> Input:
 
 
 class BatchPlan:
-    """Which clips each step of each epoch gets, and how they are drawn: all from the seed."""
+    """Which clips each step of each epoch gets, and how they are drawn: all from the seed.
 
-    def __init__(self, samples: Samples, size: int, augmentation: Augmentation, seed: int, *, workers: int = 1) -> None:
+    A clip's draw follows from its own generator, so it is the same in whichever part of a batch and process.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        size: int,
+        augmentation: Augmentation,
+        seed: int,
+        *,
+        workers: int = 1,
+        split: Split | None = None,
+    ) -> None:
         self._samples, self._augmentation, self._seed, self._workers = samples, augmentation, seed, workers
+        self._split = split or Split()
         # A last batch of one clip has no variance for batch norm: it joins the one before.
         self.steps = max(1, len(samples) // size)
 
-    def batches(self, epoch: int, first: int) -> Iterable[Batch]:
-        """Return the batches of an epoch from a step on."""
+    def batches(self, epoch: int, first: int) -> Iterable[list[Part[Batch]]]:
+        """Return the batches of an epoch from a step on, of each the parts that this process computes."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._samples))
-        parts = np.array_split(order, self.steps)
-        return _prefetched((partial(self._draw, epoch, part) for part in parts[first:]), self._workers)
+        steps = np.array_split(order, self.steps)
+        return _prefetched((partial(self._draw, epoch, clips) for clips in steps[first:]), self._workers)
 
-    def _draw(self, epoch: int, part: NDArray[np.int64]) -> Batch:
-        generators = [_generator(self._seed, epoch, int(position)) for position in part]
-        return self._samples.batch(part.tolist(), generators=generators, augmentation=self._augmentation)
+    def _draw(self, epoch: int, clips: NDArray[np.int64]) -> list[Part[Batch]]:
+        parts = []
+        for number, own, share in self._split.of(clips):
+            generators = [_generator(self._seed, epoch, int(position)) for position in own]
+            batch = self._samples.batch(own.tolist(), generators=generators, augmentation=self._augmentation)
+            parts.append(Part(batch, number, share))
+        return parts
+
+
+def _evaluation_batches(samples: Samples, own: Sequence[int], draw: int, seed: int) -> Iterator[Callable[[], Batch]]:
+    # Small enough for any machine; the result does not depend on it.
+    size = 32
+    for start in range(0, len(own), size):
+        positions = list(own[start : start + size])
+        yield partial(samples.batch, positions, generators=evaluation_generators(seed, draw, positions))
 
 
 def evaluation_generators(seed: int, draw: int, positions: Sequence[int]) -> list[np.random.Generator] | None:
@@ -430,13 +457,13 @@ def _mix(tensor: Tensor, order: Tensor, share: float) -> Tensor:
     return mixed.round().to(torch.uint8) if tensor.dtype == torch.uint8 else mixed
 
 
-def _prefetched(draws: Iterable[Draw], workers: int, ahead: int = 2) -> Iterator[Batch]:
-    """Yield the batches of `draws` in their order, drawn by threads while the network works on those before.
+def _prefetched(draws: Iterable[Callable[[], T]], workers: int, ahead: int = 2) -> Iterator[T]:
+    """Yield what `draws` return in their order, drawn by threads while the network works on those before.
 
     A draw depends on nothing but its own generators, so it is the same whoever makes it, and when.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="draw")
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[T]] = deque()
     try:
         for draw in draws:
             waiting.append(pool.submit(draw))

@@ -19,6 +19,7 @@ from typing import Any
 from mmtsa_cli.artifacts.directory import file_name, replace_file
 from mmtsa_cli.artifacts.manifest import fingerprint
 from mmtsa_cli.artifacts.options import to_mapping
+from mmtsa_cli.artifacts.unchanged import unchanged
 from mmtsa_cli.methods.network_method import NetworkMethod
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import BEST, TrainingState, load_tensors
@@ -99,7 +100,8 @@ def fit_once(
     state = None
     with _held(directory, run.should_stop) as waited:
         if not (directory / FINISHED).is_file():
-            state = part.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
+            with unchanged(samples.store.states, checkpoints=directory):
+                state = part.fit(samples, validation, seed=seed, run=replace(run, directory=directory))
             seconds = sum(row["seconds"] for row in state.history)
             about = {"origin": origin, "seconds": seconds, "for": str(run.directory)}
             replace_file(directory / FINISHED, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())

@@ -20,6 +20,7 @@ from mmtsa_cli.methods.network_method import NetworkMethod
 from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of, owed_to_others
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState, load_tensors, save_tensors
+from mmtsa_cli.training.group import from_first, is_first
 from mmtsa_cli.training.loop import Run
 
 
@@ -43,10 +44,10 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
     for names in parts:
         own, own_validation = narrowed(samples, validation, names)
         path = _place(method.options, own, own_validation, seed, run)
-        found = path.is_file()
+        found = from_first(path.is_file)
         if not found:
             _train_alone(method, own, own_validation, path, seed, run)
-        weights, about = load_tensors(path)
+        weights, about = from_first(lambda: load_tensors(path))  # noqa: B023 - called at once
         if found and run.shared:
             owed_to_others(path, about["seconds"])
         _put(method, names, weights)
@@ -56,7 +57,7 @@ def keep_alone(
     method: Any, samples: Samples, validation: Samples | None, state: TrainingState, *, seed: int, run: Run
 ) -> None:
     """Keep the encoder of a trained network of one such part, and its training's time, for those that start from it."""
-    if len(method.network.runs(method.network.modalities)) > 1:
+    if len(method.network.runs(method.network.modalities)) > 1 or not is_first():
         return
     save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), _spent(state))
 
@@ -64,11 +65,13 @@ def keep_alone(
 def _train_alone(method: Any, samples: Samples, validation: Samples | None, path: Path, seed: int, run: Run) -> None:
     # A directory of its own, also where the file is shared: two processes may train the same at the same time.
     directory = run.directory / path.stem
-    directory.mkdir(parents=True, exist_ok=True)
+    if is_first():
+        directory.mkdir(parents=True, exist_ok=True)
     alone = type(method).for_samples(method.options, samples, seed=seed)
     state = NetworkMethod.fit(alone, samples, validation, seed=seed, run=replace(run, directory=directory))
-    save_tensors(path, _encoder_weights(alone), _spent(state))
-    shutil.rmtree(directory, ignore_errors=True)
+    if is_first():
+        save_tensors(path, _encoder_weights(alone), _spent(state))
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _spent(state: TrainingState) -> dict[str, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.errors import DataError, did_you_mean
+from mmtsa_cli.artifacts.fetching import local_file
+from mmtsa_cli.errors import DataError, MmtsaError, did_you_mean
+from mmtsa_cli.recordings import matlab
 
-_NUMERIC_CLASSES = {"double", "single", "logical", "sparse"}
+_NUMERIC_CLASSES = {"double", "single", "logical"}
+_MOST_COLUMNS = 10_000
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -70,8 +74,11 @@ def open_npy(path: Path) -> ArrayTable:
     """
     check_exists(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        array = np.load(local_file(path), mmap_mode="r", allow_pickle=False)
+    except MmtsaError:
+        raise
+    # A damaged header fails in as many ways as its reader has parts.
+    except Exception as error:  # noqa: BLE001
         raise DataError(f"not a readable .npy file: {_first_line(error)}", where=str(path)) from None
     if not isinstance(array, np.ndarray):
         raise DataError("not a single array", where=str(path), expected="a .npy file", found="an .npz archive")
@@ -103,38 +110,43 @@ def mat_variables(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
     DataError
         Missing, damaged, or version 7.3 (HDF5).
     """
-    from scipy.io import whosmat
+    with _damage_told(path):
+        if _is_version_5(path):
+            return [(one.name, one.shape, one.kind) for one in matlab.variables(path)]
+        from scipy.io import whosmat
 
-    _check_mat(path)
-    try:
-        return whosmat(path)
-    except Exception as error:  # noqa: BLE001 - SciPy raises errors of many kinds for damaged files
-        raise _damaged(path, error) from None
+        return whosmat(local_file(path))
 
 
 def load_variable(path: Path, name: str) -> NDArray[Any]:
-    """Read one variable of a MATLAB file.
+    """Read one variable of a MATLAB file; of several by one name the last.
 
     Raises
     ------
     DataError
-        Missing, damaged, version 7.3 (HDF5), or without such a variable.
+        Missing, damaged, version 7.3 (HDF5), without such a variable, or one that is no full array of numbers.
     """
-    from scipy.io import loadmat
+    with _damage_told(path):
+        if _is_version_5(path):
+            found = {one.name: one for one in matlab.variables(path)}
+            _check_numeric(path, name, {other: one.kind for other, one in found.items()})
+            return matlab.read_variable(path, found[name])
+        from scipy.io import loadmat, whosmat
 
-    _check_mat(path)
-    try:
+        _check_numeric(path, name, {other: kind for other, _, kind in whosmat(local_file(path))})
         # The file's own attributes (version, header) are nothing that anyone acts upon.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = loadmat(path, variable_names=[name])
-    except Exception as error:  # noqa: BLE001 - SciPy raises errors of many kinds for damaged files
-        raise _damaged(path, error) from None
-    if name not in found:
-        names = [other for other, _, _ in mat_variables(path)]
-        raise DataError(f"no variable {name}", where=str(path), remedy=did_you_mean(name, names))
-    value = found[name]
-    return value.toarray() if hasattr(value, "toarray") else value
+            return np.asarray(loadmat(local_file(path), variable_names=[name])[name])
+
+
+def _check_numeric(path: Path, name: str, kinds: Mapping[str, str]) -> None:
+    if name not in kinds:
+        raise DataError(f"no variable {name}", where=str(path), remedy=did_you_mean(name, kinds))
+    if not _is_numeric(kinds[name]):
+        remedy = "save it as a full array (`full` in MATLAB)" if kinds[name] == "sparse" else None
+        where, found = f"{path}, variable {name}", f"type {kinds[name]}"
+        raise DataError("not an array of real numbers", where=where, found=found, remedy=remedy)
 
 
 def check_exists(path: Path) -> None:
@@ -150,13 +162,33 @@ def check_exists(path: Path) -> None:
         raise DataError("empty (0 bytes)", where=str(path))
 
 
-def _check_mat(path: Path) -> None:
+def _is_version_5(path: Path) -> bool:
+    """Whether a MATLAB file is of version 5 to 7.2; False: of version 4.
+
+    Raises
+    ------
+    DataError
+        Missing, no MATLAB file, or version 7.3 (HDF5).
+    """
     check_exists(path)
     with path.open("rb") as stream:
         head = stream.read(520)
     if head.startswith((b"MATLAB 7.3", _HDF5)) or head[512:520] == _HDF5:
         remedy = "save it again with `save -v7`, or export it as CSV"
         raise DataError("MATLAB 7.3 (HDF5)", where=str(path), expected="version 4 to 7.2", remedy=remedy)
+    if not matlab.is_version_5(head) and 0 not in head[:4]:
+        raise DataError("not a readable MATLAB file", where=str(path), expected="version 4 to 7.2")
+    return matlab.is_version_5(head)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except MmtsaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - SciPy raises errors of many kinds for damaged files of version 4
+        raise DataError(f"not a readable MATLAB file: {_first_line(error)}", where=str(path)) from None
 
 
 def _only_variable(path: Path) -> str:
@@ -171,7 +203,11 @@ def _only_variable(path: Path) -> str:
 
 
 def _is_table(shape: tuple[int, ...], kind: str) -> bool:
-    return len(shape) == 2 and max(shape) > 1 and (kind in _NUMERIC_CLASSES or kind.startswith(("int", "uint")))
+    return len(shape) == 2 and max(shape) > 1 and _is_numeric(kind)
+
+
+def _is_numeric(kind: str) -> bool:
+    return kind in _NUMERIC_CLASSES or kind.startswith(("int", "uint"))
 
 
 def _two_dimensional(array: NDArray[Any], where: str) -> NDArray[Any]:
@@ -184,11 +220,10 @@ def _two_dimensional(array: NDArray[Any], where: str) -> NDArray[Any]:
     if array.ndim != 2:
         shape = "x".join(map(str, array.shape))
         raise DataError("not a 2-D array", where=where, expected="a row a sample, a column an axis", found=shape)
+    if array.shape[1] > _MOST_COLUMNS:
+        found, expected = f"{array.shape[1]} columns", f"a row a sample, at most {_MOST_COLUMNS} columns"
+        raise DataError("too many columns", where=where, expected=expected, found=found, remedy="transpose it")
     return array
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"not a readable MATLAB file: {_first_line(error)}", where=str(path))
 
 
 def _first_line(error: Exception) -> str:

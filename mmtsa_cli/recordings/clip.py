@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mmtsa_cli.artifacts.remote import UnreachableError
 from mmtsa_cli.errors import DataError, MmtsaError
 from mmtsa_cli.recordings.cleaning import RawSeries, fill_gaps, part
 from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording
@@ -140,7 +141,7 @@ def _opened(
 
 
 def check_files(recording: Recording, modalities: Sequence[str]) -> None:
-    """Raise an error that names row and column of the index where a file of a recording is not there.
+    """Raise an error that names row and column of the index where a file of a recording is not there, or is none.
 
     Raises
     ------
@@ -148,9 +149,10 @@ def check_files(recording: Recording, modalities: Sequence[str]) -> None:
     """
     for name in modalities:
         path = recording.paths[name]
-        if not path.exists():
+        # A device or a pipe that an index names would be read without end.
+        if not path.is_file():
             raise DataError(
-                f"no such file: {path}",
+                f"{'no plain' if path.exists() else 'no such'} file: {path}",
                 where=f"{INDEX_NAME}, row {recording.row}, column {name}",
                 remedy="correct the path or empty the cell",
             )
@@ -224,6 +226,8 @@ def _earliest(dataset: Dataset, recording: Recording, raws: Mapping[str, RawSeri
             continue
         try:
             first = first_stamp(path, spec)
+        except UnreachableError:
+            raise
         except MmtsaError:
             # Nobody asked for this file: `check` says what is wrong with it.
             continue

@@ -12,11 +12,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings.video import Video, VideoInfo
 
 _LISTED_BYTES = 256 << 20
 """Up to this size the packets of a file are listed when it is opened (one reading); beyond, its header is believed."""
+_MOST_PIXELS = 1 << 26
+"""Of a frame, twice those of an 8K video: a file of a kilobyte may say that its frames fill the memory."""
 _SEEK_AHEAD_S = 2.0
 """How far ahead a frame must lie for a seek to be tried where the key frames are not known."""
 
@@ -55,12 +58,13 @@ class DecodedVideo(Video):
         self._decoder: Iterator[Any] = self._decode()
         self._shown: Any = None
         self._next: Any = None
+        self._start = 0
         if self._packets and len(self._packets.stamps):
             self._seek(int(self._packets.stamps[0]))
         self._advance()
         if self._next is None:
             raise DataError("no frame can be decoded", where=str(path), found=self._codec())
-        self._start: int = int(self._packets.stamps[0]) if self._packets and self._stamped else self._next.pts
+        self._start = int(self._packets.stamps[0]) if self._packets and self._stamped else self._next.pts
         self._info: VideoInfo = self._describe(self._next)
 
     @property
@@ -258,7 +262,8 @@ class DecodedVideo(Video):
         raise DataError("its header does not say how long it is", where=str(self._path), found=self._codec())
 
     def _codec(self) -> str:
-        return f"{self._stream.codec_context.name} in {self._container.format.name}"
+        codec = self._stream.codec_context
+        return f"{codec.name if codec else 'an unknown codec'} in {self._container.format.name}"
 
 
 def _picture(frame: Any) -> NDArray[np.uint8]:
@@ -270,7 +275,7 @@ def _picture(frame: Any) -> NDArray[np.uint8]:
 
 def _open(path: Path) -> Any:
     try:
-        return av.open(str(path))
+        return av.open(str(local_file(path)))
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         found = _content(path)
         remedy = "copy or record it again" if "without its index" in found else None
@@ -281,6 +286,8 @@ def _open(path: Path) -> Any:
 def _video_stream(container: Any, path: Path) -> Any:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context:
+                stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
             return stream
     found = ", ".join(sorted({_describe_stream(stream) for stream in container.streams})) or "no stream at all"
     container.close()

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
 from mmtsa_cli.recordings.stamps import is_date_time, is_time_name
 
@@ -113,7 +114,7 @@ class TextTable:
     def _open(self) -> Iterator[Any]:
         """Give NumPy what it reads fastest: the name of a plain file, else lines with decimal points."""
         if self.content is None and not self.decimal_comma:
-            yield str(self.path)
+            yield str(local_file(self.path))
         else:
             with self._text() as stream:
                 yield (line.replace(",", ".") for line in stream) if self.decimal_comma else stream

@@ -14,6 +14,8 @@ from mmtsa_cli.errors import ManyErrors, MmtsaError, UsageError, did_you_mean, n
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
 
 DATASET_NAME = "dataset.yaml"
+HIGHEST_RATE = 1e6
+"""Samples a second: more than any sensor of a body, and a bound of what a rate can make of a file."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _some(value: Any) -> str | None:
 @dataclass(frozen=True)
 class _Modality:
     kind: Literal["video", "sensor"] | None = option(None, "What it is.")
-    rate: float | None = option(None, "Nominal samples or frames a second.", above=0)
+    rate: float | None = option(None, "Nominal samples or frames a second.", above=0, high=HIGHEST_RATE)
     unit: str | None = option(None, "Unit of a sensor.")
     # Whole numbers before texts, or the column number 1 would become the name "1".
     columns: tuple[int | str, ...] | None = option(None, "Columns of the axes, by name or number from 1.", check=_some)

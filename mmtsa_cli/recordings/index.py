@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.manifest import FILE_NAME as MANIFEST_NAME
-from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, did_you_mean, nearest
+from mmtsa_cli.artifacts.remote import RemotePath, joined
+from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError, UsageError, did_you_mean, nearest
 from mmtsa_cli.modalities import KNOWN_KINDS, Kind
 from mmtsa_cli.recordings.cells import RowFaults, read_cells
 from mmtsa_cli.recordings.description import (
@@ -137,7 +138,7 @@ def read_index(directory: Path, *, root: Path | None = None, labelled: bool = Tr
         {name: ModalitySpec(KNOWN_KINDS[name]) for name in header if name in KNOWN_KINDS and name not in specs}
     )
     _check_header(header, specs, path, _REQUIRED if labelled else _REQUIRED[:1])
-    reader = _Rows(directory, path, header, tuple(specs), labelled=labelled)
+    reader = _Rows(directory, path, header, tuple(specs), labelled=labelled, moved=root is not None)
     recordings = tuple(recording for row, cells in rows if (recording := reader.recording(row, cells)))
     reader.faults.raise_all()
     if not recordings:
@@ -187,9 +188,11 @@ def fingerprint_index(directory: Path) -> str:
 def _relocated(recordings: tuple[Recording, ...], root: Path, path: Path) -> tuple[Recording, ...]:
     # As the index has them: a path of another system would not survive being made one of this.
     files = [recording.paths.files for recording in recordings if isinstance(recording.paths, _Paths)]
+    # Of an index that lies elsewhere, what has not moved is no file of that place either.
+    base = root if isinstance(path, RemotePath) else path.parent
     moved = relocation([text for its in files for text in its.values()], root, where=str(path))
     return tuple(
-        replace(recording, paths=_Paths(path.parent, {name: moved[text] for name, text in its.items()}))
+        replace(recording, paths=_Paths(base, {name: moved[text] for name, text in its.items()}))
         for recording, its in zip(recordings, files, strict=True)
     )
 
@@ -204,7 +207,7 @@ class _Paths(Mapping[str, Path]):
         self.files = files
 
     def __getitem__(self, name: str) -> Path:
-        return self._root / self.files[name]
+        return joined(self._root, self.files[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self.files
@@ -220,9 +223,17 @@ class _Rows:
     """Rows turned into recordings, their errors collected."""
 
     def __init__(
-        self, directory: Path, path: Path, header: Sequence[str], modalities: Sequence[str], *, labelled: bool
+        self,
+        directory: Path,
+        path: Path,
+        header: Sequence[str],
+        modalities: Sequence[str],
+        *,
+        labelled: bool,
+        moved: bool,
     ) -> None:
         self._directory = directory
+        self._moved, self._here = moved, not isinstance(directory, RemotePath)
         self._labelled = labelled
         self._header = header
         self._modalities = modalities
@@ -246,6 +257,8 @@ class _Rows:
         if self._labelled and not values["label"]:
             fault(row, "no label", remedy="name the activity, or delete the row")
         files = {name: values[name] for name in self._modalities if values[name]}
+        for name, text in files.items():
+            self._check_place(row, name, text)
         if not files:
             fault(row, "no file of any modality", expected=f"a path below {', '.join(self._modalities)}")
         start, end = self.faults.span(row, *(values.get(key, "") for key in _TIMES))
@@ -254,6 +267,17 @@ class _Rows:
         columns = {name: values[name] for name in self._free}
         label, paths = values.get("label", ""), _Paths(self._directory, files)
         return Recording(values["id"], label, columns, paths, start, end, row)
+
+    def _check_place(self, row: int, name: str, text: str) -> None:
+        if self._moved or (self._here and "://" not in text):
+            return
+        try:
+            joined(self._directory, text)
+        except ValueError as error:
+            remedy = "name files below the index, or copy the index here"
+            self.faults.add(row, f"{name} {error}", found=text, remedy=remedy)
+        except UsageError as error:
+            self.faults.add(row, f"{name}: {error.what}", found=error.where or "", remedy=error.remedy or "")
 
 
 def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

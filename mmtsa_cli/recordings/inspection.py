@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mmtsa_cli.artifacts.remote import UnreachableError
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
 from mmtsa_cli.recordings.clip import Clip, check_files, open_clip
 from mmtsa_cli.recordings.faults import Fault, fault_of, warning
@@ -81,6 +82,8 @@ def inspect(dataset: Dataset, recording: Recording, names: Sequence[str], option
         with open_clip(dataset, recording, names, max_gap_s=options.max_gap_s) as clip:
             if _is_whole(recording, clip):
                 return _finding(dataset, recording, clip, options)
+    except UnreachableError:
+        raise
     except (MmtsaError, OSError):
         # Which files are wrong, and in how many ways, is told one by one.
         pass
@@ -130,6 +133,9 @@ def _attempt(dataset: Dataset, recording: Recording, names: Sequence[str], optio
     try:
         with open_clip(dataset, recording, names, max_gap_s=options.max_gap_s) as clip:
             return _finding(dataset, recording, clip, options)
+    except UnreachableError:
+        # Nothing is known of the file: no fault of it, and nothing to be remembered.
+        raise
     except ManyErrors as many:
         return Finding(tuple(fault_of(error, "error", recording.row, files=files) for error in many.errors))
     except MmtsaError as error:

@@ -9,6 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtsa_cli.errors import DataError
+
+_SPARE_ROWS, _MOST_A_SAMPLE = 1_000_000, 1000
+"""How many rows a grid may have whatever the series, and how many more for each of its samples."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -83,10 +88,12 @@ def resample(series: Series, rate: float, *, start_s: float, end_s: float) -> ND
     ------
     ValueError
         The series has no samples, or the rate is not above 0.
+    DataError
+        As `grid_rows`.
     """
     if not len(series.times) or not rate > 0:
         raise ValueError(f"{len(series.times)} samples to resample at {rate} Hz")
-    grid = start_s + np.arange(max(0, round((end_s - start_s) * rate))) / rate
+    grid = start_s + np.arange(grid_rows(series, rate, end_s - start_s)) / rate
     margin = 1.0 / rate + 2.0 / series.rate
     first = max(0, int(np.searchsorted(series.times, start_s - margin)) - 1)
     last = int(np.searchsorted(series.times, end_s + margin)) + 1
@@ -94,6 +101,26 @@ def resample(series: Series, rate: float, *, start_s: float, end_s: float) -> ND
     if 2 * rate < series.rate:
         return _cell_means(times, values, grid, 1.0 / rate)
     return _interpolate(times, values, grid)
+
+
+def grid_rows(series: Series, rate: float, duration_s: float) -> int:
+    """Return the rows of a uniform grid over `duration_s` seconds.
+
+    Raises
+    ------
+    DataError
+        So many more than the series has samples that its stamps or its rate must be wrong; a few stamps that lie years
+        apart would fill the memory.
+    """
+    rows = max(0.0, duration_s * rate)
+    if rows > _SPARE_ROWS + _MOST_A_SAMPLE * len(series.times):
+        raise DataError(
+            f"{len(series.times)} samples in {duration_s:.6g} s",
+            where=f"a series at {rate:g} Hz",
+            expected=f"at most {_MOST_A_SAMPLE} times fewer than that rate gives",
+            remedy="correct its stamps, or give its own rate",
+        )
+    return round(rows)
 
 
 def _interpolate(times: NDArray, values: NDArray, at: NDArray) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.errors import DataError
 
 
@@ -83,7 +84,7 @@ def _read_only(container: Any, wanted: Sequence[Any]) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        container = av.open(str(path))
+        container = av.open(str(local_file(path)))
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or type(error).__name__
         raise DataError("not a readable video", where=str(path), expected="a GoPro's MP4", found=found) from None

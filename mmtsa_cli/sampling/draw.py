@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +23,13 @@ from mmtsa_cli.sampling.augmentation import (
     random_box,
     relight,
 )
+from mmtsa_cli.sampling.jpeg_size import MOST_PIXELS, jpeg_size
 from mmtsa_cli.sampling.packing import PackedFrame
 from mmtsa_cli.sampling.segments import cut, draw_fractions, window_start
 from mmtsa_cli.sampling.store import Store
+
+_AT_ONCE = 32
+"""Clips of a store that lies elsewhere that are drawn at the same time."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +162,24 @@ class Samples:
             What varies in a random draw; without generators nothing does.
         """
         rngs = generators if generators is not None else [None] * len(positions)
-        items = [self._item(self.clips[p], rng, augmentation) for p, rng in zip(positions, rngs, strict=True)]
+        items = self._items([self.clips[p] for p in positions], rngs, augmentation)
         sensor_names = [m for m in self.modalities if self.kind(m) == "sensor"]
         extremes = {m: np.stack([self.store.extremes(m, self.clips[p]) for p in positions]) for m in sensor_names}
         inputs = {m: np.stack([item[m] for item in items]) for m in self.modalities}
         clips = np.array([self.clips[p] for p in positions], np.int64)
         return Batch(inputs, extremes, self.labels[list(positions)], clips)
+
+    def _items(
+        self,
+        clips: Sequence[int],
+        rngs: Sequence[np.random.Generator | None],
+        augmentation: Augmentation | None,
+    ) -> list[dict[str, NDArray]]:
+        if not self.store.elsewhere or len(clips) == 1:
+            return [self._item(clip, rng, augmentation) for clip, rng in zip(clips, rngs, strict=True)]
+        # Each waits for several answers of a server; together they wait no longer than one of them.
+        with ThreadPoolExecutor(min(_AT_ONCE, len(clips))) as pool:
+            return list(pool.map(self._item, clips, rngs, [augmentation] * len(clips)))
 
     def _item(
         self, clip: int, rng: np.random.Generator | None, augmentation: Augmentation | None
@@ -278,7 +295,8 @@ def decode_frame(jpeg: NDArray[np.uint8], grey: bool, reduction: int) -> Any:
 
     name = f"REDUCED_{'GRAYSCALE' if grey else 'COLOR'}_{reduction}"
     flag = getattr(cv2, f"IMREAD_{name if reduction > 1 else 'GRAYSCALE' if grey else 'COLOR'}")
-    image = cv2.imdecode(jpeg, flag)
+    height, width = jpeg_size(jpeg) or (0, 0)
+    image = cv2.imdecode(jpeg, flag) if 0 < height * width <= MOST_PIXELS else None
     if image is None:
         raise ArtifactError("a frame of the sample store cannot be decoded", remedy="make it anew with `mmtsa sample`")
     return image[:, :, None] if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

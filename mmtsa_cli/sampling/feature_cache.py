@@ -12,7 +12,8 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from mmtsa_cli.artifacts.cache import cache_directory
 from mmtsa_cli.artifacts.directory import claim, discard_stale, release
 from mmtsa_cli.artifacts.manifest import fingerprint
+from mmtsa_cli.artifacts.unchanged import check_unchanged
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.store import RowsWriter, Store
 
@@ -72,6 +74,7 @@ class FeaturesNow(Features):
 
 
 _kept = True
+_cluster: str | None = None
 _saved_s: dict[Path, float] = {}
 _SECONDS = "seconds.json"
 
@@ -85,6 +88,23 @@ def computed_anew() -> Iterator[None]:
         yield
     finally:
         _kept = before
+
+
+@contextmanager
+def computed_on(cluster: str | None) -> Iterator[None]:
+    """Within the block `clip_features` has the workers of this Dask scheduler compute, which must see the store too.
+
+    Parameters
+    ----------
+    cluster : str or None
+        Its address; None: the cores of this machine.
+    """
+    global _cluster
+    _cluster, before = cluster, _cluster
+    try:
+        yield
+    finally:
+        _cluster = before
 
 
 def clip_features(
@@ -110,7 +130,8 @@ def clip_features(
     place = cache_directory() / "features" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     if not (place / "bounds.npy").is_file():
         started = time.monotonic()
-        _write(place, _compute_all(store, compute, parameters, clips_a_worker), started)
+        rows = _unless_changed(store, _compute_all(store, compute, parameters, clips_a_worker))
+        _write(place, rows, started)
         _saved_s[place] = 0.0
     elif place not in _saved_s:
         _saved_s[place] = float(json.loads((place / _SECONDS).read_text())) if (place / _SECONDS).is_file() else 0.0
@@ -122,15 +143,50 @@ def seconds_saved() -> float:
     return sum(_saved_s.values())
 
 
+def _unless_changed(store: Store, rows: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows, and at their end refuse all of them where the store has changed meanwhile."""
+    yield from rows
+    check_unchanged(store.states)
+
+
 def _compute_all(
     store: Store, compute: Compute, parameters: Mapping[str, Any], clips_a_worker: int
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the rows of each clip, in their order; a few clips are under way at a time."""
+    if _cluster is not None:
+        yield from _computed_far(_cluster, store, compute, parameters)
+        return
     from joblib import Parallel, delayed
 
     workers = min(os.cpu_count() or 1, max(1, len(store) // clips_a_worker))
     tasks = (delayed(compute)(store, clip, parameters) for clip in range(len(store)))
-    return Parallel(n_jobs=workers, batch_size="auto", return_as="generator")(tasks)
+    yield from Parallel(n_jobs=workers, batch_size="auto", return_as="generator")(tasks)
+
+
+def _computed_far(
+    cluster: str, store: Store, compute: Compute, parameters: Mapping[str, Any]
+) -> Iterator[NDArray[np.float32]]:
+    from mmtsa_cli.artifacts.cluster import connected, on_cluster
+
+    directory, content = store.directory.absolute(), fingerprint(store.directory)
+    tasks = [(directory, content, compute, clip, parameters) for clip in range(len(store))]
+    with connected(cluster) as client, closing(on_cluster(client, _computed, tasks)) as outcomes:
+        for outcome in outcomes:
+            yield outcome.value()
+
+
+def _computed(
+    directory: Path, content: str, compute: Compute, clip: int, parameters: Mapping[str, Any]
+) -> NDArray[np.float32]:
+    return compute(_opened(directory, content), clip, parameters)
+
+
+@lru_cache(maxsize=1)
+def _opened(directory: Path, content: str) -> Store:
+    """Open the store on a worker, once for all of its clips."""
+    if fingerprint(directory) != content:
+        raise ArtifactError("another store than on the machine that asks", where=str(directory))
+    return Store(directory)
 
 
 def _write(place: Path, rows: Iterator[NDArray[np.float32]], started: float) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings.clip import Clip, open_clip
 from mmtsa_cli.recordings.index import Dataset, Recording
-from mmtsa_cli.recordings.series import resample
+from mmtsa_cli.recordings.series import grid_rows, resample
+from mmtsa_cli.sampling.parts import PART_BYTES, PartsWriter
 from mmtsa_cli.sampling.segments import cut
 from mmtsa_cli.sampling.store import (
     CLIPS_NAME,
@@ -138,6 +140,8 @@ def pack_part(
     columns = {"id": recording.id, "label": recording.label, "duration_s": f"{duration:.6f}"}
     extra = {key: value for key, value in recording.columns.items() if key not in columns}
     extremes = {name: _extremes(values) for name, values in series.items()}
+    for name in (name for name, both in extremes.items() if not np.isfinite(both).all()):
+        raise DataError("a value too large", where=f"recording {recording.id}, {name}", expected="below 3.4e38")
     notes = (*clip.notes, *(note for name in sensors for note in _constant(name, extremes[name], channels[name])))
     return PackedClip({**columns, **extra}, frames, series, extremes, channels, grey, notes)
 
@@ -169,11 +173,13 @@ def _constant(name: str, extremes: NDArray[np.float32], channels: tuple[str, ...
 def _uniform(clip: Clip, name: str, rate: float, duration: float) -> NDArray[np.float32]:
     """Return a clip's series on the store's grid; block by block, as a day of it fills memory several times over."""
     series = clip.series[name]
-    rows = np.empty((round(duration * rate), series.values.shape[1]), np.float32)
+    rows = np.empty((grid_rows(series, rate, duration), series.values.shape[1]), np.float32)
     for first in range(0, len(rows), _BLOCK_ROWS):
         count = min(_BLOCK_ROWS, len(rows) - first)
         start = clip.start_s + first / rate
-        rows[first : first + count] = resample(series, rate, start_s=start, end_s=start + count / rate)
+        with np.errstate(over="ignore"):
+            # What is too large for a float32 becomes infinite, and is told by its extremes.
+            rows[first : first + count] = resample(series, rate, start_s=start, end_s=start + count / rate)
     return rows
 
 
@@ -231,31 +237,40 @@ class StoreWriter:
     modalities : mapping of str to StoredModality
     columns : sequence of str
         What `clips.csv` says of a clip.
+    part_bytes : int
+        Largest part of a packed file.
     """
 
-    def __init__(self, directory: Path, modalities: Mapping[str, StoredModality], columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        modalities: Mapping[str, StoredModality],
+        columns: Sequence[str],
+        *,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         self._directory = directory
         self._modalities = dict(modalities)
         self._columns = columns
+        self._part_bytes = part_bytes
         self._clips = 0
         self._extremes: dict[str, array[float]] = {}
         self._bounds: dict[str, array[int]] = {}
-        self._offsets: dict[str, int] = {}
         self._stack = ExitStack()
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, PartsWriter] = {}
         self._tables: dict[str, RowsWriter] = {}
         self._table: ClipsWriter
 
     def __enter__(self) -> StoreWriter:
         self._table = self._stack.enter_context(ClipsWriter(self._directory / CLIPS_NAME, self._columns))
         for name, modality in self._modalities.items():
-            stem = "frames" if modality.kind == "video" else "series"
-            file = (self._directory / f"{stem}-{name}.bin").open("wb")
+            stem = f"{'frames' if modality.kind == 'video' else 'series'}-{name}"
+            file = PartsWriter(self._directory, stem, self._part_bytes)
             self._files[name] = self._stack.enter_context(file)
             if modality.kind == "video":
                 table = RowsWriter(self._directory / f"frames-{name}.npy", FRAME_RECORD)
                 self._tables[name] = self._stack.enter_context(table)
-            self._bounds[name], self._extremes[name], self._offsets[name] = array("q", [0]), array("f"), 0
+            self._bounds[name], self._extremes[name] = array("q", [0]), array("f")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -275,10 +290,8 @@ class StoreWriter:
         for name, frames in clip.frames.items():
             rows = []
             for frame in frames:
-                place = (self._offsets[name], len(frame.jpeg))
-                rows.append((self._clips, frame.time_s, *place, frame.height, frame.width))
-                self._files[name].write(frame.jpeg)
-                self._offsets[name] += len(frame.jpeg)
+                offset = self._files[name].write(frame.jpeg)
+                rows.append((self._clips, frame.time_s, offset, len(frame.jpeg), frame.height, frame.width))
             self._tables[name].append(rows)
         for name, values in clip.series.items():
             self._files[name].write(np.ascontiguousarray(values, "<f4").data)
@@ -308,4 +321,5 @@ class StoreWriter:
                 extremes = np.array(self._extremes[name], "<f4").reshape(-1, len(modality.channels), 2)
                 np.save(self._directory / f"extremes-{name}.npy", extremes)
         self._table.finish()
-        write_header(self._directory / STORE_NAME, header)
+        parts = {file.stem: file.sizes for file in self._files.values() if len(file.sizes) > 1}
+        write_header(self._directory / STORE_NAME, dataclasses.replace(header, parts=parts))

@@ -8,16 +8,20 @@ Files of a store, beside `manifest.json`:
 - `series-NAME.bin`, `series-NAME.npy`: float32 rows of all clips one after the other; where each clip begins.
 - `extremes-NAME.npy`: minimum and maximum of each axis of each clip.
 
-Reading maps the packed files into memory, so that a draw touches only what it draws.
+Packed files grow to 4 GiB, or what `sample --part-size` says; what is more goes on in `frames-NAME.bin.2` and so on
+(`parts`). Reading maps them into memory, so that a draw touches only what it draws; of a store that lies elsewhere
+(`s3://...`) the tables are read when it is opened, and of the packed files the ranges that are drawn.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,10 +29,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.artifacts.manifest import read_manifest
-from mmtsa_cli.errors import ArtifactError
+from mmtsa_cli.artifacts.remote import RemotePath
+from mmtsa_cli.artifacts.unchanged import States, files_in, states_of
+from mmtsa_cli.errors import ArtifactError, MmtsaError
 from mmtsa_cli.modalities import Kind
+from mmtsa_cli.sampling.parts import PackedFile, check_parts
+from mmtsa_cli.sampling.store_checks import check_bounds, check_clips, check_frames, check_header, check_lengths
 
 FRAME_RECORD = np.dtype(
     [("clip", "<i4"), ("time_s", "<f4"), ("offset", "<i8"), ("length", "<i4"), ("height", "<i2"), ("width", "<i2")]
@@ -72,6 +79,7 @@ class StoreHeader:
     """What `store.json` holds: the data's name, how it was cut, its protocols.
 
     `segments` and `frames` say which candidate frames there are (frames per segment); `window_s` is the default window.
+    `parts` is the bytes of each part of a packed file that has several, by its name without `.bin`.
     """
 
     name: str
@@ -82,6 +90,7 @@ class StoreHeader:
     protocols: Mapping[str, Mapping[str, Any]]
     protocol: str | None
     notes: Mapping[str, Any]
+    parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class Store:
@@ -93,6 +102,11 @@ class Store:
     stage : str
         Of its manifest: a shard of a store is none.
 
+    Attributes
+    ----------
+    states : mapping
+        Of its files when it was opened, for `artifacts.unchanged`.
+
     Raises
     ------
     ArtifactError
@@ -100,6 +114,7 @@ class Store:
     """
 
     def __init__(self, directory: Path, *, stage: str = "sample") -> None:
+        self.states: States = states_of(files_in(directory))
         read_manifest(directory, stage=stage)
         self.directory = directory
         self.header = _read_header(directory / STORE_NAME)
@@ -108,9 +123,9 @@ class Store:
         self._series: dict[str, _SeriesFile] = {}
         for name, modality in self.header.modalities.items():
             if modality.kind == "video":
-                self._frames[name] = _Frames(directory, name, len(self.clips))
+                self._frames[name] = _Frames(directory, name, len(self.clips), self.header.parts)
             else:
-                self._series[name] = _SeriesFile(directory, name, len(self.clips), len(modality.channels))
+                self._series[name] = _SeriesFile(directory, name, self.clips, modality, self.header.parts)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -125,6 +140,11 @@ class Store:
     def labels(self) -> tuple[str, ...]:
         """All labels, sorted."""
         return tuple(sorted({clip["label"] for clip in self.clips}))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is read over a network."""
+        return isinstance(self.directory, RemotePath)
 
     def duration_s(self, clip: int) -> float:
         """Return the length of a clip in seconds."""
@@ -148,40 +168,56 @@ class Store:
 
 
 class _Frames:
-    def __init__(self, directory: Path, name: str, clips: int) -> None:
+    def __init__(self, directory: Path, name: str, clips: int, parts: Mapping[str, Sequence[int]]) -> None:
         path = directory / f"frames-{name}.npy"
         self._table = _load_array(path)
-        data = directory / f"frames-{name}.bin"
+        with _damage_told(path):
+            check_frames(self._table, FRAME_RECORD, clips)
         expected = int((self._table["offset"][-1] + self._table["length"][-1]) if len(self._table) else 0)
-        _check_size(data, expected)
-        # As a plain array: np.memmap's own class does work at every slice.
-        self._bytes = np.memmap(data, np.uint8, "r").view(np.ndarray) if expected else np.empty(0, np.uint8)
+        self._packed = PackedFile(directory, f"frames-{name}", expected, parts, remedy=_ANEW)
+        with _damage_told(path):
+            self._packed.check_whole(self._table["offset"])
         self._first = np.searchsorted(self._table["clip"], np.arange(clips + 1))
 
     def records(self, clip: int) -> NDArray[Any]:
         return self._table[self._first[clip] : self._first[clip + 1]]
 
     def jpeg(self, record: NDArray[Any]) -> NDArray[np.uint8]:
-        offset = int(record["offset"])
-        return self._bytes[offset : offset + int(record["length"])]
+        return self._packed.read(int(record["offset"]), int(record["length"]))
 
 
 class _SeriesFile:
-    def __init__(self, directory: Path, name: str, clips: int, channels: int) -> None:
-        bounds = _load_array(directory / f"series-{name}.npy")
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        clips: Sequence[Mapping[str, str]],
+        sensor: StoredModality,
+        parts: Mapping[str, Sequence[int]],
+    ) -> None:
+        path, channels = directory / f"series-{name}.npy", len(sensor.channels)
+        bounds = _load_array(path)
         self.extremes = _load_array(directory / f"extremes-{name}.npy")
         data = directory / f"series-{name}.bin"
-        if len(bounds) != clips + 1 or self.extremes.shape != (clips, channels, 2):
-            found = f"{len(bounds) - 1}"
-            raise ArtifactError("damaged", where=str(data), expected=f"{clips} clips", found=found, remedy=_ANEW)
-        self._bounds = [int(bound) for bound in bounds]
-        rows = self._bounds[-1]
-        _check_size(data, rows * channels * 4)
-        shape = (rows, channels)
-        self._rows = np.memmap(data, "<f4", "r", shape=shape).view(np.ndarray) if rows else np.empty(shape, "<f4")
+        with _damage_told(path):
+            check_bounds(bounds, self.extremes)
+        if len(bounds) != len(clips) + 1 or self.extremes.shape != (len(clips), channels, 2):
+            expected, found = f"{len(clips)} clips", f"{len(bounds) - 1}"
+            raise ArtifactError("damaged", where=str(data), expected=expected, found=found, remedy=_ANEW)
+        self._channels, self._bounds = channels, [int(bound) for bound in bounds]
+        with _damage_told(path):
+            check_lengths(clips, self._bounds, sensor.rate)
+        self._packed = PackedFile(directory, f"series-{name}", self._bounds[-1] * channels * 4, parts, remedy=_ANEW)
+        with _damage_told(path):
+            self._packed.check_whole(bounds.astype(np.int64) * channels * 4)
+        self._rows = None if self._packed.only is None else self._packed.only.view("<f4").reshape(-1, channels)
 
     def rows(self, clip: int) -> NDArray[np.float32]:
-        return self._rows[self._bounds[clip] : self._bounds[clip + 1]]
+        first, after = self._bounds[clip], self._bounds[clip + 1]
+        if self._rows is not None:
+            return self._rows[first:after]
+        width = 4 * self._channels
+        return self._packed.read(first * width, (after - first) * width).view("<f4").reshape(-1, self._channels)
 
 
 _ANEW = "make the store anew with `mmtsa sample`"
@@ -189,38 +225,44 @@ _ANEW = "make the store anew with `mmtsa sample`"
 
 def _load_array(path: Path) -> NDArray[Any]:
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.load(path if isinstance(path, Path) else io.BytesIO(path.read_bytes()), allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("an archive of arrays")
+    except MmtsaError:
+        raise
+    # A damaged header fails in as many ways as its reader has parts.
+    except Exception as error:  # noqa: BLE001
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy=_ANEW) from None
+    return array
 
 
-def _check_size(path: Path, expected: int) -> None:
-    found = path.stat().st_size if path.is_file() else 0
-    if found != expected:
-        raise ArtifactError(
-            "damaged", where=str(path), expected=f"{expected} bytes", found=f"{found} bytes", remedy=_ANEW
-        )
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, csv.Error, RecursionError) as error:
+        raise ArtifactError("damaged", where=str(path), found=str(error), remedy=_ANEW) from None
 
 
 def write_header(path: Path, header: StoreHeader) -> None:
     """Write `store.json`."""
     raw = asdict(header)
+    if not header.parts:
+        # As stores were before there were parts, and can still be read by what was written then.
+        del raw["parts"]
     path.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read_header(path: Path) -> StoreHeader:
-    try:
+    with _damage_told(path):
         raw = json.loads(path.read_text(encoding="utf-8"))
-        strange = [name for name in raw["modalities"] if name != file_name(name)]
-        if strange:
-            raise ValueError(f"{strange[0]!r} is no name of a modality")
+        check_header(raw)
+        check_parts(raw.get("parts", {}))
         modalities = {
             name: StoredModality(m["kind"], tuple(m["channels"]), float(m["rate"]), m["unit"])
             for name, m in raw.pop("modalities").items()
         }
         return StoreHeader(modalities=modalities, **raw)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ArtifactError("damaged", where=str(path), found=str(error), remedy=_ANEW) from None
 
 
 class ClipsWriter:
@@ -295,8 +337,7 @@ class RowsWriter:
 
 
 def _read_clips(path: Path) -> tuple[dict[str, str], ...]:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return tuple(csv.DictReader(stream))
-    except (OSError, ValueError) as error:
-        raise ArtifactError("damaged", where=str(path), found=str(error), remedy=_ANEW) from None
+    with _damage_told(path), path.open(newline="", encoding="utf-8") as stream:
+        clips = tuple(csv.DictReader(stream))
+        check_clips(clips)
+        return clips

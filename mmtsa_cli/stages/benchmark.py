@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtsa_cli import __version__
+from mmtsa_cli.artifacts.cluster import connected
 from mmtsa_cli.artifacts.directory import check_output, claim, release
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
@@ -60,6 +61,7 @@ def run(
     modalities: Sequence[str] | None = None,
     seeds: int = 1,
     jobs: int = 1,
+    cluster: str | None = None,
     table: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
@@ -86,6 +88,9 @@ def run(
         Seeds 0 to `seeds` - 1.
     jobs : int
         Units at the same time.
+    cluster : str, optional
+        Address of a Dask scheduler: its workers compute the features of the classical systems, and must see the samples
+        under the same path; all else runs here.
     table : 1, 2 or 3, optional
         Lay this table of the paper out as well, with its published figures.
     note : callable
@@ -108,10 +113,14 @@ def run(
     manifest = _manifest(samples, plan, modalities)
     _check_samples(output, manifest)
     check_output(output, manifest, overwrite=overwrite)
+    if cluster:
+        # Told now rather than by every system in turn.
+        with connected(cluster):
+            pass
     with _opened(output, manifest, overwrite):
         before, taught_by = _table_bytes(output), dict(read_manifest(output).results.get("teachers", {}))
         units = [unit for method in plan.modalities for unit in plan.units(method)]
-        results = _run(samples, units, output, protocol, jobs, progress, note)
+        results = _run(samples, units, output, protocol, jobs, cluster, progress, note)
         results += _complete(plan, output, {unit.method for unit in units})
         facts = _facts(plan, results)
         tables = _write(output, facts, results, table)
@@ -187,6 +196,7 @@ def _run(
     output: Path,
     protocol: str | None,
     jobs: int,
+    cluster: str | None,
     progress: Progress,
     note: Note,
 ) -> list[UnitResult]:
@@ -202,6 +212,7 @@ def _run(
                 output,
                 protocol=protocol,
                 jobs=jobs,
+                cluster=cluster,
                 progress=progress,
                 should_stop=asked.answer,
                 listen=listen,

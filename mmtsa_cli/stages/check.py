@@ -71,6 +71,7 @@ def run(
     afresh: bool = False,
     root: Path | None = None,
     jobs: int | None = None,
+    cluster: str | None = None,
     progress: Progress = lambda done, total: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> CheckResult:
@@ -95,6 +96,8 @@ def run(
         Where the recordings lie now, if the index was made on another machine.
     jobs : int, optional
         Processes; None: one a core.
+    cluster : str, optional
+        Address of a Dask scheduler: its workers read the files, which must lie there under the same paths.
     progress : callable
         Takes the recordings that are done, and all.
     note : callable
@@ -109,12 +112,13 @@ def run(
     from mmtsa_cli.recordings.inspection import InspectionOptions
     from mmtsa_cli.stages.check_journal import file_states
 
-    dataset = read_index(recordings, root=root)
+    # The workers of a cluster have a working directory of their own.
+    dataset = read_index(recordings.absolute() if cluster else recordings, root=root)
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
     states = file_states(path for recording in dataset.recordings for path in recording.paths.values())
     many, missing = _missing(dataset, names, states, root)
     work = _work(dataset, names, InspectionOptions(max_gap_s, full), states)
-    found, taken = _findings(work, afresh, jobs, progress, note)
+    found, taken = _findings(work, afresh, Processes(jobs, cluster), progress, note)
     findings = [_with_faults(finding, its) for finding, its in zip(found, missing, strict=True)]
     faults = in_order([*(f for finding in findings for f in finding.faults), *check_dataset(dataset, names, findings)])
     # Of an index whose files lie elsewhere one line says all; which they are is in the groups, and in `bad`.
@@ -160,6 +164,14 @@ def _missing(
 
 
 @dataclass(frozen=True)
+class Processes:
+    """Who does the work: so many processes here, or the workers of a cluster."""
+
+    jobs: int | None
+    cluster: str | None
+
+
+@dataclass(frozen=True)
 class _Work:
     """What is to be found out: of each recording, the modalities that can be read, and the key of what they hold."""
 
@@ -186,7 +198,7 @@ def _work(
 
 
 def _findings(
-    work: _Work, afresh: bool, jobs: int | None, progress: Progress, note: Callable[[str], None]
+    work: _Work, afresh: bool, processes: Processes, progress: Progress, note: Callable[[str], None]
 ) -> tuple[list[Finding], int]:
     """Return what each recording's files turned out to be, and of how many that was known already."""
     from mmtsa_cli.recordings.inspection import Finding
@@ -200,7 +212,7 @@ def _findings(
             note(f"{taken:,} of {total:,} taken from an earlier check of unchanged files; --afresh checks them again")
         left = [index for index, key in enumerate(work.keys) if work.readable[index] and key not in known]
         done = total - len(left)
-        for fresh in _inspected(work, left, jobs):
+        for fresh in _inspected(work, left, processes):
             journal.add(fresh)
             known.update(fresh)
             done += len(fresh)
@@ -211,10 +223,10 @@ def _findings(
     return [_at_row(its, r.row) for its, r in zip(found, work.dataset.recordings, strict=True)], taken
 
 
-def _inspected(work: _Work, left: Sequence[int], jobs: int | None) -> Iterator[list[tuple[str, Finding]]]:
+def _inspected(work: _Work, left: Sequence[int], processes: Processes) -> Iterator[list[tuple[str, Finding]]]:
     """Yield keys and findings of some recordings at a time."""
     tasks = list(_tasks(work, left))
-    with in_parallel(_check, [task for _, task in tasks], jobs=jobs) as results:
+    with in_parallel(_check, [task for _, task in tasks], jobs=processes.jobs, cluster=processes.cluster) as results:
         for (indices, _), findings in zip(tasks, results, strict=True):
             yield [(work.keys[index], finding) for index, finding in zip(indices, findings, strict=True)]
 

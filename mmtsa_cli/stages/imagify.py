@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,6 @@ from mmtsa_cli.recordings.series import Series, crop
 from mmtsa_cli.stages.parallel import in_parallel
 
 Progress = Callable[[int, int], None]
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,6 @@ class ImagifyResult:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def parse_memory(text: str) -> int:
-    """Return the bytes of "1GiB", "500 MB" or "1000000".
-
-    Raises
-    ------
-    UsageError
-        Not such a text.
-    """
-    number = text.strip().rstrip("BKMGiIbkmg ")
-    unit = text.strip()[len(number) :].strip().upper()
-    try:
-        return int(float(number) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise UsageError(
-            "not an amount of memory", where="--max-memory", expected="1GiB, 500MB or bytes", found=text
-        ) from None
-
-
 def run(
     source: Path,
     output: Path,
@@ -129,6 +111,7 @@ def run(
     modalities: Sequence[str] | None = None,
     root: Path | None = None,
     jobs: int | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> ImagifyResult:
@@ -147,6 +130,9 @@ def run(
         Of recordings: where they lie now, if the index was made on another machine.
     jobs : int, optional
         Of recordings: processes at the same time.
+    cluster : str, optional
+        Of recordings: address of a Dask scheduler, whose workers make the images; the files must lie there under the
+        same paths.
 
     Raises
     ------
@@ -155,7 +141,9 @@ def run(
     options = options or ImagifyOptions()
     _check(options)
     if source.is_dir():
-        return _run_recordings(source, output, options, modalities, root, jobs, overwrite, progress)
+        return _run_recordings(source, output, options, modalities, root, jobs, cluster, overwrite, progress)
+    if cluster:
+        raise UsageError("of recordings only", where="--cluster", remedy="leave it out for a single file")
     return _run_file(source, output, options)
 
 
@@ -333,10 +321,12 @@ def _run_recordings(
     modalities: Sequence[str] | None,
     root: Path | None,
     jobs: int | None,
+    cluster: str | None,
     overwrite: bool,
     progress: Progress,
 ) -> ImagifyResult:
-    dataset = read_index(source, root=root)
+    # The workers of a cluster have a working directory of their own.
+    dataset = read_index(source.absolute() if cluster else source, root=root)
     kinds = dataset.kinds()
     names = select(modalities, kinds) if modalities else tuple(kinds)
     sensors = [name for name in names if kinds[name] == "sensor"]
@@ -356,10 +346,14 @@ def _run_recordings(
         chosen = [recording for recording in dataset.recordings if any(name in recording.paths for name in sensors)]
         # Each task carries the description of the dataset, but not its thousands of rows.
         described = replace(dataset, recordings=())
-        tasks = [(described, recording, sensors, directory, options) for recording in chosen]
+        # Other machines may not see this directory: they send what they would write there.
+        place = None if cluster else directory
+        tasks = [(described, recording, sensors, place, options) for recording in chosen]
         count, warnings = 0, []
-        with in_parallel(_imagify_clip, tasks, jobs=jobs) as results:
-            for done, (written, flat) in enumerate(results, start=1):
+        with in_parallel(_imagify_clip, tasks, jobs=jobs, cluster=cluster) as results:
+            for done, (written, flat, files) in enumerate(results, start=1):
+                for name, content in files.items():
+                    (directory / Path(name).name).write_bytes(content)
                 count += written
                 warnings += flat
                 progress(done, len(tasks))
@@ -368,9 +362,19 @@ def _run_recordings(
 
 
 def _imagify_clip(
+    dataset: Dataset, recording: Recording, sensors: Sequence[str], directory: Path | None, options: ImagifyOptions
+) -> tuple[int, list[str], dict[str, bytes]]:
+    """Write the images of one clip; return how many, what there is to warn of, and the files if they have no place."""
+    if directory is not None:
+        return *_write_clip(dataset, recording, sensors, directory, options), {}
+    with tempfile.TemporaryDirectory(prefix="mmtsa-") as name:
+        count, warnings = _write_clip(dataset, recording, sensors, Path(name), options)
+        return count, warnings, {path.name: path.read_bytes() for path in sorted(Path(name).iterdir())}
+
+
+def _write_clip(
     dataset: Dataset, recording: Recording, sensors: Sequence[str], directory: Path, options: ImagifyOptions
 ) -> tuple[int, list[str]]:
-    """Write the images of one clip; return how many, and what there is to warn of."""
     from mmtsa_cli.recordings.clip import open_clip
 
     recorded = [name for name in sensors if name in recording.paths]

@@ -11,10 +11,11 @@ from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import read_manifest
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.sampling.packing import PackedClip, PackedFrame, StoreWriter
+from mmtsa_cli.sampling.parts import PART_BYTES
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.losses import DAMAGED
 from mmtsa_cli.stages.result import StageResult
-from mmtsa_cli.stages.sample import size_of, summary
+from mmtsa_cli.stages.sample import PART_KEY, size_of, summary
 from mmtsa_cli.stages.shards import STAGE, whole_manifest
 
 Progress = Callable[[int, int], None]
@@ -55,15 +56,16 @@ def run(
     found = [read_manifest(directory).results for directory in ordered]
     facts: dict[str, Any] = {}
     with new_directory(output, manifest, results=facts) as directory:
-        _write(directory, stores, progress)
+        _write(directory, stores, manifest.configuration.get(PART_KEY, PART_BYTES), progress)
         facts.update(_facts(directory, found))
     return StageResult(output, True, facts)
 
 
-def _write(directory: Path, stores: Sequence[Store], progress: Progress) -> None:
+def _write(directory: Path, stores: Sequence[Store], part_bytes: int, progress: Progress) -> None:
     header, total, done = stores[0].header, sum(map(len, stores)), 0
     known: dict[str, Store] = {}
-    with StoreWriter(directory, header.modalities, list(stores[0].clips[0])) as writer:
+    columns = list(stores[0].clips[0])
+    with StoreWriter(directory, header.modalities, columns, part_bytes=part_bytes) as writer:
         for store in stores:
             for clip in _packed(store):
                 other = known.setdefault(clip.columns["id"], store)

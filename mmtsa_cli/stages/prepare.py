@@ -10,6 +10,7 @@ from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory, partial_path
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
+from mmtsa_cli.artifacts.unchanged import states_of, unchanged
 from mmtsa_cli.errors import DataError, MmtsaError, UsageError
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.datasets.adapter import Adapter, Scan, ScanOptions, Skipped
@@ -147,11 +148,12 @@ def _unpacked(tree: FileTree, destination: Path, progress: Progress) -> FileTree
     for name in tree.archives:
         before = done
         # Archives of one folder fill one folder, as they would if they were unpacked by hand.
-        unpack(
-            tree.files[name],
-            destination / Path(name).parent,
-            progress=lambda read, _, before=before: progress(before + read, total),  # type: ignore[misc]
-        )
+        with unchanged(states_of([tree.files[name]])):
+            unpack(
+                tree.files[name],
+                destination / Path(name).parent,
+                progress=lambda read, _, before=before: progress(before + read, total),  # type: ignore[misc]
+            )
         done += tree.sizes[name]
     return list_files(destination)
 

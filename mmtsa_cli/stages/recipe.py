@@ -15,6 +15,8 @@ from mmtsa_cli.sampling.draw import DrawOptions
 
 METHODS = "methods"
 """The section of a recipe in which single systems of a benchmark set something for themselves."""
+FOR_OTHERS = frozenset({"kubernetes.yaml"})
+"""What lies among the recipes for another program to read."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Recipe(MmtsaOptions):
 def packaged() -> dict[str, Path]:
     """Return the recipes that come with the package, by name."""
     directory = Path(str(resources.files("mmtsa_cli.recipes")))
-    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(directory.glob("*.yaml")) if path.name not in FOR_OTHERS}
 
 
 def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:

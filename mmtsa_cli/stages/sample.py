@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
+from mmtsa_cli.artifacts.remote import UnreachableError
+from mmtsa_cli.artifacts.unchanged import ChangedError, states_of, unchanged
 from mmtsa_cli.errors import DataError, MmtsaError, UsageError
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.clip import open_clip
@@ -23,6 +25,7 @@ from mmtsa_cli.sampling.packing import (
     TooShortError,
     pack_clip,
 )
+from mmtsa_cli.sampling.parts import PART_BYTES
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
 from mmtsa_cli.stages.losses import DAMAGED, TOO_SHORT, LeftOut, Losses, choose, nothing_left, too_many
@@ -31,6 +34,8 @@ from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.shards import Shard, shard_manifest
 
 Progress = Callable[[int, int], None]
+PART_KEY = "part_bytes"
+"""Of the configuration in the manifest."""
 
 
 def run(
@@ -45,9 +50,11 @@ def run(
     strict: bool = False,
     exclude_labels: Sequence[str] = (),
     images: bool = False,
+    part_bytes: int = PART_BYTES,
     shard: Shard | None = None,
     root: Path | None = None,
     jobs: int | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> StageResult:
@@ -70,10 +77,16 @@ def run(
         refused in any case.
     images : bool
         Also write `sheets/ID.png`: what a draw with this seed gives the network.
+    part_bytes : int
+        Largest part of a packed file; it goes on in another one.
     shard : Shard, optional
         Take this part of the recordings only; protocols are proved on all of them.
     root : Path, optional
         Where the recordings lie now, if the index was made on another machine.
+    jobs : int, optional
+        Processes; None: one a core.
+    cluster : str, optional
+        Address of a Dask scheduler: its workers read and cut the recordings, which must lie there under the same paths.
 
     Returns
     -------
@@ -86,7 +99,10 @@ def run(
     DataError, UsageError, ArtifactError
     """
     options = options or CuttingOptions()
-    dataset = read_index(recordings, root=root)
+    if part_bytes < 1:
+        raise UsageError("too small", where="--part-size", expected="a byte or more", found=str(part_bytes))
+    # The workers of a cluster have a working directory of their own.
+    dataset = read_index(recordings.absolute() if cluster else recordings, root=root)
     names = select(modalities, dataset.kinds()) if modalities else tuple(dataset.modalities)
     chosen, losses = choose(dataset, names, exclude_labels, strict=strict, root=root)
     folds = _proved(protocol, dataset, chosen)
@@ -97,6 +113,8 @@ def run(
         "strict": strict,
         "exclude_labels": sorted(exclude_labels),
         "images": images,
+        # Only where it is said, so that stores from before there were parts are the same work.
+        **({PART_KEY: part_bytes} if part_bytes != PART_BYTES else {}),
     }
     manifest = _manifest(recordings, {"modalities": list(names), **asdict(options), **wishes}, seed, shard)
     if check_output(output, manifest, overwrite=overwrite) == "done":
@@ -107,9 +125,10 @@ def run(
         # Each task carries the description of the dataset, but not its thousands of rows.
         described = replace(dataset, recordings=())
         tasks = [(described, recording, names, rates, options, skip_short, strict) for recording in mine]
-        with in_parallel(_pack, tasks, jobs=jobs) as results:
+        with in_parallel(_pack, tasks, jobs=jobs, cluster=cluster) as results:
             packed = _counted(results, len(tasks), losses, progress)
-            notes = _write_store(directory, dataset, chosen, names, rates, options, packed, losses, protocol, strict)
+            writer = _StoreOf(directory, dataset, chosen, names, rates, options, protocol, part_bytes)
+            notes = _write_store(writer, packed, losses, strict)
             if shard:
                 here = losses.counts - before
                 facts.update(all_notes=dict(notes), left_out_here=dict(here))
@@ -213,37 +232,61 @@ def _pack(
     strict: bool,
 ) -> PackedClip | LeftOut:
     try:
-        return pack_clip(dataset, recording, names, rates, options)
+        with unchanged(states_of(recording.paths.values())):
+            return pack_clip(dataset, recording, names, rates, options)
     except TooShortError:
         if not skip_short:
             raise
         return LeftOut(recording.id, TOO_SHORT)
+    except (UnreachableError, ChangedError):
+        # Nothing is wrong with the recording: a store must not depend on how the network was, or on who wrote there.
+        raise
     except MmtsaError as error:
         if strict:
             raise
         return LeftOut(recording.id, DAMAGED, error)
 
 
-def _write_store(
-    directory: Path,
-    dataset: Dataset,
-    chosen: Sequence[Recording],
-    names: Sequence[str],
-    rates: dict[str, float],
-    options: CuttingOptions,
-    packed: Iterator[PackedClip],
-    losses: Losses,
-    protocol: str | None,
-    strict: bool,
-) -> Counter[str]:
+@dataclass(frozen=True)
+class _StoreOf:
+    """What is known of a store before its first clip is packed."""
+
+    directory: Path
+    dataset: Dataset
+    chosen: Sequence[Recording]
+    names: Sequence[str]
+    rates: dict[str, float]
+    options: CuttingOptions
+    protocol: str | None
+    part_bytes: int
+
+    def columns(self) -> list[str]:
+        """Return the columns of `clips.csv`."""
+        return list(dict.fromkeys(["id", "label", "duration_s", *(key for r in self.chosen for key in r.columns)]))
+
+    def header(self, stored: dict[str, StoredModality]) -> StoreHeader:
+        """Return what `store.json` says."""
+        options, dataset = self.options, self.dataset
+        return StoreHeader(
+            name=dataset.name,
+            segments=options.segments,
+            frames=options.frames,
+            window_s=options.window_s,
+            modalities=stored,
+            protocols=dataset.protocols,
+            protocol=self.protocol or dataset.default_protocol,
+            notes=dataset.notes,
+        )
+
+
+def _write_store(store: _StoreOf, packed: Iterator[PackedClip], losses: Losses, strict: bool) -> Counter[str]:
     first = next(packed, None)
     if first is None:
-        raise nothing_left(losses, options.window_s)
-    stored = {name: _stored(dataset, name, first, rates) for name in names}
-    columns = list(dict.fromkeys(["id", "label", "duration_s", *(key for r in chosen for key in r.columns)]))
+        raise nothing_left(losses, store.options.window_s)
+    stored = {name: _stored(store.dataset, name, first, store.rates) for name in store.names}
     notes = Counter[str]()
     count = 0
-    with StoreWriter(directory, stored, columns) as writer:
+    with StoreWriter(store.directory, stored, store.columns(), part_bytes=store.part_bytes) as writer:
         for clip in _chain(first, packed):
             try:
                 writer.append(clip)
@@ -256,18 +299,7 @@ def _write_store(
             count += 1
         if losses.counts[DAMAGED] >= max(2, count):
             raise too_many(losses, losses.counts[DAMAGED] + count)
-        writer.finish(
-            StoreHeader(
-                name=dataset.name,
-                segments=options.segments,
-                frames=options.frames,
-                window_s=options.window_s,
-                modalities=stored,
-                protocols=dataset.protocols,
-                protocol=protocol or dataset.default_protocol,
-                notes=dataset.notes,
-            )
-        )
+        writer.finish(store.header(stored))
     return notes
 
 

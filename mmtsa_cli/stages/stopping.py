@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mmtsa_cli.errors import interruption
+
 
 class Asked:
     """Whether a signal has asked to stop, and which."""
@@ -20,16 +22,23 @@ class Asked:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Asked]:
-    """Let Ctrl-C and SIGTERM be asked for instead of ending the block; a second one ends it with KeyboardInterrupt."""
+def stop_on_signals(*, patient: bool = False) -> Iterator[Asked]:
+    """Let Ctrl-C and SIGTERM be asked for instead of ending the block; a second one ends it as it would have.
+
+    Parameters
+    ----------
+    patient : bool
+        A second one changes nothing: a process of several is told to stop by whoever started it and by the batch
+        system, too.
+    """
     asked = Asked()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def ask(number: int, frame: Any) -> None:
-        if asked.signal is not None:
-            raise KeyboardInterrupt
+        if asked.signal is not None and not patient:
+            raise interruption(number)
         asked.signal = number
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

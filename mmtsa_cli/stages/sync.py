@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtsa_cli.artifacts.remote import UnreachableError
 from mmtsa_cli.errors import MmtsaError, UsageError
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.index import DATASET_NAME, Dataset, Recording, read_index
@@ -176,6 +177,8 @@ def _motions(dataset: Dataset, recording: Recording, names: Sequence[str], max_g
             motions = {name: video_motion(video) for name, video in clip.videos.items()}
             for name, series in clip.series.items():
                 motions[name] = sensor_motion(series, name, dataset.modalities[name])
+    except UnreachableError:
+        raise
     except MmtsaError:
         # `check` says what is wrong with it.
         return None

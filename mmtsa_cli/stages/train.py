@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtsa_cli.artifacts.directory import check_output, check_room, claim, finish, partial_path, release
-from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest, write_manifest
+from mmtsa_cli.artifacts.directory import check_output
+from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 from mmtsa_cli.artifacts.options import to_mapping
-from mmtsa_cli.errors import ArtifactError, UsageError
+from mmtsa_cli.artifacts.unchanged import unchanged
 from mmtsa_cli.modalities import select
-from mmtsa_cli.sampling.protocols import Fold, hold_out, resolve
+from mmtsa_cli.sampling.protocols import Fold, Protocol, hold_out, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import Asked, stop_on_signals
 from mmtsa_cli.stages.teaching import check_teacher, open_teacher, teacher_inputs, teacher_of
 from mmtsa_cli.stages.training_data import KEY, MODEL_NAME, note_training_data
+from mmtsa_cli.stages.training_event import Listener, TrainingEvent
+from mmtsa_cli.stages.unfinished import finish_partial, kept_for_resume, open_partial
 
 DEFAULT_RECIPE = "recommended"
-
-
-@dataclass(frozen=True)
-class TrainingEvent:
-    """How far a training is, after a step.
-
-    Attributes
-    ----------
-    fold : str
-    fold_number, folds : int
-        From 1.
-    epoch, epochs : int
-        Epochs done and in all.
-    step, steps : int
-        Steps done of the epoch under way and in all.
-    row : dict or None
-        Where this step ended an epoch, its line of the log.
-    seconds_left : float or None
-        Of this fold, by the speed until now.
-    """
-
-    fold: str
-    fold_number: int
-    folds: int
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    row: dict[str, Any] | None
-    seconds_left: float | None
-
-
-Listener = Callable[[TrainingEvent], None]
 
 
 def run(
@@ -73,10 +38,13 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     listen: Listener = lambda event: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> StageResult:
     """Train, one network a fold of the protocol.
 
-    Until all folds are trained, the run is `OUTPUT.partial` beside its final name; `resume` goes on with it.
+    Until all folds are trained, the run is `OUTPUT.partial` beside its final name; `resume` goes on with it. Where
+    torchrun started this process as one of several, they train each network together, and the first one writes, listens
+    and gives the facts.
 
     Parameters
     ----------
@@ -87,6 +55,8 @@ def run(
         `KEY=VALUE` over the recipe.
     protocol, modalities, seed : optional
         Over the recipe and the store.
+    warn : callable
+        Told in one line what a resumed training has to make do with.
 
     Returns
     -------
@@ -99,24 +69,28 @@ def run(
     TrainingStoppedError
         Interrupted; the checkpoint is written.
     """
+    from mmtsa_cli.training.group import from_first, is_first, joined, size
+
     plan = _recipe(recipe, settings, modalities, seed)
-    store = Store(samples)
-    folds = resolve(protocol, store.clips, published=store.header.protocols, default=store.header.protocol)
-    configuration = {"recipe": to_mapping(plan), "protocol": folds.name, "folds": [_fold_facts(f) for f in folds.folds]}
-    teacher = open_teacher(plan)
-    inputs = {str(samples): fingerprint(samples), **teacher_inputs(teacher)}
-    manifest = Manifest("train", configuration, plan.seed, inputs)
-    if check_output(output, manifest, overwrite=overwrite) == "done":
-        return StageResult(output, False, dict(read_manifest(output).results))
-    check_teacher(teacher, store, folds.folds, plan)
-    partial = _open_partial(output, manifest, resume, overwrite)
-    facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
-    with stop_on_signals() as asked, _kept_for_resume(partial, asked):
-        for number, fold in enumerate(folds.folds, start=1):
-            reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
-            taught_by = teacher_of(teacher, fold, folds.folds, plan)
-            facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked, taught_by))
-        finish(partial, output, dataclasses.replace(manifest, results=facts))
+    with joined(plan.training.device):
+        store = Store(samples)
+        folds = resolve(protocol, store.clips, published=store.header.protocols, default=store.header.protocol)
+        teacher = open_teacher(plan)
+        inputs = {str(samples): fingerprint(samples), **teacher_inputs(teacher)}
+        manifest = Manifest("train", _configuration(plan, folds), plan.seed, inputs)
+        if from_first(lambda: check_output(output, manifest, overwrite=overwrite)) == "done":
+            return StageResult(output, False, dict(from_first(lambda: read_manifest(output).results)))
+        check_teacher(teacher, store, folds.folds, plan)
+        partial = from_first(lambda: open_partial(output, manifest, resume=resume, overwrite=overwrite))
+        facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
+        with stop_on_signals(patient=size() > 1) as asked, kept_for_resume(partial, asked):
+            with unchanged(store.states):
+                for number, fold in enumerate(folds.folds, start=1):
+                    reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
+                    taught_by = teacher_of(teacher, fold, folds.folds, plan)
+                    facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked, taught_by, warn))
+            if is_first():
+                finish_partial(partial, output, dataclasses.replace(manifest, results=facts))
     return StageResult(output, True, facts)
 
 
@@ -136,84 +110,30 @@ def _recipe(recipe: str | None, settings: Sequence[str], modalities: Sequence[st
     return plan if seed is None else dataclasses.replace(plan, seed=seed)
 
 
+def _configuration(plan: Recipe, folds: Protocol) -> dict[str, Any]:
+    return {"recipe": to_mapping(plan), "protocol": folds.name, "folds": [_fold_facts(f) for f in folds.folds]}
+
+
 def _fold_facts(fold: Fold) -> dict[str, Any]:
     return {"name": fold.name, "train": len(fold.train), "test": len(fold.test), "apart": list(fold.apart)}
 
 
-def _open_partial(output: Path, manifest: Manifest, resume: bool, overwrite: bool) -> Path:
-    """Return the directory to train in: a new one, or the one of a training that was interrupted."""
-    output = output.absolute()
-    partial = partial_path(output)
-    check_room(output)
-    if partial.is_dir() and not resume and not overwrite and _has_checkpoint(partial):
-        raise UsageError(
-            "an unfinished training is there",
-            where=str(partial),
-            remedy="add --resume to go on with it, or --overwrite to begin anew",
-        )
-    if partial.is_dir():
-        claim(partial)
-        if resume and (partial / "manifest.json").is_file():
-            changed = read_manifest(partial).differences(manifest)
-            if changed:
-                release(partial)
-                raise UsageError(
-                    f"the unfinished training has other settings ({'; '.join(changed[:3])})",
-                    where=str(partial),
-                    remedy="give the same settings, or --overwrite to begin anew",
-                )
-            return partial
-        shutil.rmtree(partial)
-    try:
-        partial.mkdir(parents=True)
-        claim(partial)
-        write_manifest(partial, manifest)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        remedy = "nothing was kept; free some space or name another place"
-        raise ArtifactError(f"cannot be written: {error.strerror}", where=str(output), remedy=remedy) from None
-    return partial
-
-
-def _has_checkpoint(partial: Path) -> bool:
-    return any(partial.glob("folds/**/last.safetensors"))
-
-
-@contextmanager
-def _kept_for_resume(partial: Path, asked: Asked) -> Iterator[None]:
-    """Leave an interrupted training as it is, for `--resume`, and say so; leave nothing where nothing was trained."""
-    from mmtsa_cli.training.loop import TrainingStoppedError
-
-    try:
-        yield
-    except TrainingStoppedError as stopped:
-        error = TrainingStoppedError(stopped.what, remedy=f"{partial} is kept, add --resume to go on")
-        error.exit_code = 128 + (asked.signal or signal.SIGINT)
-        raise error from None
-    except OSError as fault:
-        kept = "the last whole checkpoint is kept: free some space and add --resume to go on"
-        nothing = "nothing was kept; free some space or name another place"
-        raise ArtifactError(
-            f"cannot be written: {fault.strerror or fault}",
-            where=str(fault.filename or partial),
-            remedy=kept if _has_checkpoint(partial) else nothing,
-        ) from fault
-    finally:
-        if _has_checkpoint(partial):
-            release(partial)
-        else:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
 def _train_fold(
-    partial: Path, store: Store, plan: Recipe, fold: Fold, reporter: _Reporter, asked: Asked, teacher: Any
+    partial: Path,
+    store: Store,
+    plan: Recipe,
+    fold: Fold,
+    reporter: _Reporter,
+    asked: Asked,
+    teacher: Any,
+    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     from mmtsa_cli.methods.mmtsa import Mmtsa
     from mmtsa_cli.sampling.draw import Samples
+    from mmtsa_cli.training.group import is_first
     from mmtsa_cli.training.loop import Run
 
     directory = partial / "folds" / fold.name
-    directory.mkdir(parents=True, exist_ok=True)
     names = select(plan.modalities, {n: m.kind for n, m in store.header.modalities.items()}) if plan.modalities else ()
     train, validation = hold_out(
         fold,
@@ -230,9 +150,12 @@ def _train_fold(
     ]
     method = Mmtsa.for_samples(plan, parts[0], seed=plan.seed)
     method.teacher = teacher
-    _write_model(directory, method, parts[0], store, fold, validation)
-    run = Run(directory, reporter, asked.answer)
+    if is_first():
+        _write_model(directory, method, parts[0], store, fold, validation)
+    run = Run(directory, reporter if is_first() else _silent, asked.answer, warn=warn)
     state = method.fit(parts[0], parts[1] if validation else None, seed=plan.seed, run=run)
+    if not is_first():
+        return {}
     return {**_close_fold(directory, fold, state, method), **_cost_of_order(method, parts[0], plan)}
 
 
@@ -249,6 +172,7 @@ def _write_model(
     directory: Path, method: Any, samples: Any, store: Store, fold: Fold, validation: Sequence[int]
 ) -> None:
     """Write what makes the weights a model again, and which clips they have seen."""
+    directory.mkdir(parents=True, exist_ok=True)
     ids = {part: [store.clips[i]["id"] for i in where] for part, where in
            (("train", samples.clips), ("validation", validation), ("test", fold.test))}  # fmt: skip
     model = {
@@ -284,6 +208,10 @@ def _close_fold(directory: Path, fold: Fold, state: Any, method: Any) -> dict[st
         "parameters": parameters(method.network),
         "seconds": round(sum(row["seconds"] for row in state.history), 1),
     }
+
+
+def _silent(state: Any, step: int, steps: int) -> None:
+    """Report nothing: what one process of several says, all would."""
 
 
 class _Reporter:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmtsa_cli import __version__
 from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
-from mmtsa_cli.artifacts.options import Source, to_options
+from mmtsa_cli.artifacts.options import Source, option, to_options
 from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError, did_you_mean
 from mmtsa_cli.stages.recipe import Recipe
 from mmtsa_cli.stages.training_data import MODEL_NAME
@@ -22,6 +22,28 @@ if TYPE_CHECKING:
     from mmtsa_cli.sampling.draw import DrawOptions
 
 _KEYS = ("method", "classes", "segments", "window_s", "inputs", "clips")
+_PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class _Input:
+    kind: Literal["video", "sensor"] = option("sensor", "What it is.")
+    channels: int = option(1, "Axes, or colours.", low=1, high=1000)
+    bounds: tuple[tuple[float, float], ...] | None = option(None, "Of each axis.")
+    size: int | None = option(None, "Pixels, or samples of a window.", low=1, high=100_000)
+    frames: int = option(1, "Frames side by side.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What must stand in `model.json`, with types and ranges; what else stands there is read where it is used."""
+
+    method: str = option("", "The system.")
+    classes: tuple[str, ...] = option((), "At least one.", check=lambda value: None if value else "classes")
+    segments: int = option(1, "Of a clip.", low=1, high=10_000)
+    window_s: float = option(1.0, "Seconds of a window.", above=0, high=86_400)
+    inputs: dict[str, _Input] = field(default_factory=dict)
+    clips: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,14 @@ def _read_model(directory: Path, manifest: Manifest, name: str) -> dict[str, Any
         missing = [key for key in _KEYS if key not in model]
         if missing:
             raise ValueError(f"no {', '.join(missing)}")
-    except (OSError, ValueError, TypeError) as error:
+        said = to_options(_Model, Source(MODEL_NAME, {key: model[key] for key in _KEYS}, {}))
+        if not said.inputs or any(name != file_name(name) for name in said.inputs):
+            raise ValueError("no inputs, or names that are none of modalities")
+        if any(one.bounds is not None and len(one.bounds) != one.channels for one in said.inputs.values()):
+            raise ValueError("bounds of other axes than there are")
+        if not set(said.clips) >= set(_PARTS):
+            raise ValueError(f"no clips of {', '.join(_PARTS)}")
+    except (OSError, ValueError, TypeError, MmtsaError, RecursionError) as error:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy="train anew") from None
     if model["method"] != "mmtsa":
         raise _other_version(path, manifest, f"method {model['method']}")

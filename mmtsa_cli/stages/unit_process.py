@@ -23,10 +23,12 @@ import numpy as np
 
 from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.artifacts.options import Source, to_options
+from mmtsa_cli.artifacts.remote import place_of
+from mmtsa_cli.artifacts.unchanged import unchanged
 from mmtsa_cli.errors import MmtsaError
 from mmtsa_cli.methods.registry import class_of, entry_of
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
-from mmtsa_cli.sampling.feature_cache import seconds_saved
+from mmtsa_cli.sampling.feature_cache import computed_on, seconds_saved
 from mmtsa_cli.sampling.protocols import Fold, hold_out
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.footprint import measure, peak_mb
@@ -62,11 +64,14 @@ def main(job_file: Path) -> int:
     """Run the unit that a file describes and return the exit code."""
     # A process that is started in the background would ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A batch system sends it to every process; who started this one passes the wish on through the pipe.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stop = _Stop()
     threading.Thread(target=stop.listen, daemon=True).start()
     job = json.loads(job_file.read_text(encoding="utf-8"))
     try:
-        _run(job, job_file.parent, stop)
+        with computed_on(job["cluster"]):
+            _run(job, job_file.parent, stop)
     except KeyboardInterrupt:
         return 130
     except MmtsaError as error:
@@ -75,6 +80,10 @@ def main(job_file: Path) -> int:
         traceback.print_exc()
         return _failed(job_file.parent, f"{type(error).__name__}: {error}")
     return 0
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"warning: {text}\n")
 
 
 def _end_all() -> None:
@@ -92,11 +101,24 @@ def _failed(work: Path, text: str) -> int:
 def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
     import torch
 
-    from mmtsa_cli.methods.trained_once import seconds_of_others
-
     torch.set_num_threads(job["threads"])
     unit = Unit(**{**job["unit"], "modalities": tuple(job["unit"]["modalities"])})
-    store = Store(Path(job["samples"]))
+    store = Store(place_of(job["samples"]))
+    # As they were when the table was begun, which is before this process was.
+    store.states = {Path(path): tuple(state) if state else None for path, state in job["states"].items()}
+    with unchanged(store.states, checkpoints=work):
+        kept = _measured(job, unit, store, work, stop)
+    _keep(Path(job["final"]), job, *kept)
+
+
+def _measured(
+    job: Mapping[str, Any], unit: Unit, store: Store, work: Path, stop: _Stop
+) -> tuple[tuple[str, ...], dict[str, Any], Samples, Any]:
+    """Fit and predict; return classes, what was measured, the test clips and their probabilities."""
+    import torch
+
+    from mmtsa_cli.methods.trained_once import seconds_of_others
+
     fold = Fold(**job["fold"])
     train, validation, test = _parts(unit, store, fold)
     system = class_of(entry_of(unit.settings.get("method", unit.method)))
@@ -121,7 +143,7 @@ def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
         "device": getattr(getattr(method, "device", None), "type", "cpu"),
         "peak_mb": peak_mb(),
     }
-    _keep(Path(job["final"]), job, method.classes, measured, test, probabilities)
+    return method.classes, measured, test, probabilities
 
 
 def _parts(unit: Unit, store: Store, fold: Fold) -> tuple[Samples, Samples | None, Samples]:
@@ -149,8 +171,7 @@ class _Clock:
 
     def __init__(self, work: Path, stop: _Stop, *, shared: Path) -> None:
         self._work, self._stop, self._shared = work, stop, shared
-        file = work / SPENT
-        self._before = float(json.loads(file.read_text())) if file.is_file() else 0.0
+        self._before = _seconds_in(work / SPENT)
         self._started = self._noted = time.monotonic()
         self.seconds = self._before
 
@@ -165,7 +186,7 @@ class _Clock:
         """Return what a training is told."""
         from mmtsa_cli.training.loop import Run
 
-        return Run(self._work, self._report, self._stop.answer, self._shared)
+        return Run(self._work, self._report, self._stop.answer, self._shared, warn=_warn)
 
     def _report(self, state: Any, step: int, steps: int) -> None:
         self._stop.stepping = True
@@ -175,7 +196,15 @@ class _Clock:
     def _note(self) -> None:
         self._noted = time.monotonic()
         self.seconds = self._before + self._noted - self._started
-        (self._work / SPENT).write_text(json.dumps(self.seconds))
+        replace_file(self._work / SPENT, json.dumps(self.seconds).encode())
+
+
+def _seconds_in(file: Path) -> float:
+    """Return what an earlier run noted; 0 where it noted nothing, or a full disk has left nothing of it."""
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return 0.0
 
 
 def _keep(

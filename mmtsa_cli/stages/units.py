@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli import __version__
+from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.artifacts.manifest import fingerprint
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.protocols import Fold, resolve
@@ -152,6 +153,7 @@ def run_units(
     *,
     protocol: str | None,
     jobs: int = 1,
+    cluster: str | None = None,
     measure: bool = True,
     progress: Progress = lambda done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -171,6 +173,8 @@ def run_units(
         As `sampling.protocols.resolve` takes it.
     jobs : int
         Units at the same time; each gets its share of the cores as threads.
+    cluster : str, optional
+        Address of a Dask scheduler, whose workers compute the features of clips.
     measure : bool
         Measure latency and bytes read as well.
     progress : callable
@@ -190,7 +194,7 @@ def run_units(
     folds = resolve(protocol, store.clips, published=header.protocols, default=header.protocol).folds
     by_name = {fold.name: fold for fold in folds}
     threads = max(1, cores() // jobs)
-    tasks = [_Task(unit, samples, store, by_name[unit.fold], directory, threads, measure) for unit in units]
+    tasks = [_Task(unit, samples, store, by_name[unit.fold], directory, threads, measure, cluster) for unit in units]
     results = {task.unit.name: kept for task in tasks if (kept := task.kept())}
     waiting = [task for task in tasks if task.unit.name not in results]
     progress(len(results), len(tasks))
@@ -207,7 +211,15 @@ class _Task:
     """A unit with all that its process must know."""
 
     def __init__(
-        self, unit: Unit, samples: Path, store: Store, fold: Fold, directory: Path, threads: int, measure: bool
+        self,
+        unit: Unit,
+        samples: Path,
+        store: Store,
+        fold: Fold,
+        directory: Path,
+        threads: int,
+        measure: bool,
+        cluster: str | None,
     ) -> None:
         self.unit = unit
         directory = directory.absolute()
@@ -220,12 +232,14 @@ class _Task:
         self._job = {
             "unit": asdict(unit),
             "key": self._key,
+            "states": {str(path): state for path, state in store.states.items()},
             "samples": str(samples.absolute()),
             "fold": asdict(fold),
             "final": str(self.final),
             "shared": str(directory / PARTS),
             "threads": threads,
             "measure": measure,
+            "cluster": cluster,
         }
 
     def kept(self) -> UnitResult | None:
@@ -237,12 +251,12 @@ class _Task:
         """Start the unit's process."""
         self.work.mkdir(parents=True, exist_ok=True)
         job = self.work / JOB
-        if job.is_file() and json.loads(job.read_text(encoding="utf-8"))["key"] != self._key:
+        if job.is_file() and _key_of(job) != self._key:
             # A checkpoint of other settings is none of this unit's.
             shutil.rmtree(self.work)
             self.work.mkdir()
         (self.work / FAULT).unlink(missing_ok=True)
-        job.write_text(json.dumps(self._job), encoding="utf-8")
+        replace_file(job, json.dumps(self._job).encode())
         with (self.work / LOG).open("ab") as log:
             return start_module("mmtsa_cli.stages.unit_process", job, log=log, threads=self._threads)
 
@@ -264,6 +278,14 @@ class _Task:
             more = ", as happens where memory is short" if name == "SIGKILL" else ""
             return f"its process was ended by {name}{more}; see {self.work / LOG}"
         return f"its process ended with exit code {code}; see {self.work / LOG}"
+
+
+def _key_of(job: Path) -> str | None:
+    """Return what the job of a unit's directory was begun for; None where that cannot be read."""
+    try:
+        return str(json.loads(job.read_text(encoding="utf-8"))["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_result(directory: Path) -> tuple[UnitResult, str] | None:

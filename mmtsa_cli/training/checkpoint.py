@@ -6,7 +6,8 @@ No pickle is written or read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from torch import nn
 from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.errors import ArtifactError
 
-LAST, BEST = "last.safetensors", "best.safetensors"
-_STATE = "mmtsa"
+LAST, BEFORE, BEST = "last.safetensors", "before-last.safetensors", "best.safetensors"
+"""The checkpoint that training goes on from, the one before it (while training goes on), and the best weights."""
+_STATE, _SUM = "mmtsa", "crc32"
 
 
 @dataclass
@@ -49,10 +51,13 @@ class TrainingState:
     seed: int = 0
 
 
-def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
-    """Write tensors and plain values as one file, whole or not at all."""
+def save_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any], *, before: Path | None = None
+) -> None:
+    """Write tensors and plain values as one file, whole or not at all; `before` is a name for the one it replaces."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    replace_file(path, save(plain, {_STATE: json.dumps(dict(state))}))
+    text = json.dumps(dict(state))
+    replace_file(path, save(plain, {_STATE: text, _SUM: _checksum(plain, text)}), before=before)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -61,14 +66,28 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Raises
     ------
     ArtifactError
-        The file is missing or damaged.
+        The file is missing or damaged, be it by a single byte.
     """
     try:
         with safe_open(str(path), framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
-            return tensors, json.loads((stored.metadata() or {})[_STATE])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            said = stored.metadata() or {}
+        if said.get(_SUM, _checksum(tensors, said[_STATE])) != _checksum(tensors, said[_STATE]):
+            raise ValueError("another checksum than its header states")
+        state = json.loads(said[_STATE])
+        if not isinstance(state, dict):
+            raise ValueError("no state")
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ArtifactError("damaged or no checkpoint", where=str(path), found=str(error)) from None
+    return tensors, state
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    found = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        found = zlib.crc32(name.encode(), found)
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
 
 
 @dataclass
@@ -81,7 +100,7 @@ class Trainee:
 
 
 def save_last(directory: Path, trainee: Trainee, state: TrainingState) -> None:
-    """Write the checkpoint from which training goes on."""
+    """Write the checkpoint from which training goes on; the one before it stays beside it."""
     tensors = {f"network.{name}": tensor for name, tensor in trainee.network.state_dict().items()}
     for name, tensor in (trainee.average or {}).items():
         tensors[f"average.{name}"] = tensor
@@ -89,18 +108,46 @@ def save_last(directory: Path, trainee: Trainee, state: TrainingState) -> None:
         for slot, value in slots.items():
             if value is not None:
                 tensors[f"optimizer.{number}.{slot}"] = torch.as_tensor(value)
-    save_tensors(directory / LAST, tensors, asdict(state))
+    save_tensors(directory / LAST, tensors, asdict(state), before=directory / BEFORE)
 
 
-def load_last(directory: Path, trainee: Trainee) -> TrainingState:
-    """Put the checkpoint's tensors into `trainee` and return where training stood.
+def forget_before(directory: Path) -> None:
+    """Remove the checkpoint before the last one: training is over."""
+    (directory / BEFORE).unlink(missing_ok=True)
+
+
+def read_last(
+    directory: Path, *, warn: Callable[[str], None] = lambda text: None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read the last checkpoint, for `put_back`.
+
+    Where it is damaged, `warn` is told, and the one before it is taken: what was trained since is trained again, to the
+    same weights.
 
     Raises
     ------
     ArtifactError
-        The checkpoint is missing, damaged, or of another network.
+        Both are damaged or missing.
     """
-    tensors, raw = load_tensors(directory / LAST)
+    try:
+        return load_tensors(directory / LAST)
+    except ArtifactError as error:
+        try:
+            before = load_tensors(directory / BEFORE)
+        except ArtifactError:
+            raise error from None
+        warn(f"{error.line()}; going on from the one before it, {BEFORE}")
+        return before
+
+
+def put_back(trainee: Trainee, tensors: dict[str, torch.Tensor], raw: dict[str, Any], *, where: Path) -> TrainingState:
+    """Put a checkpoint's tensors into `trainee` and return where training stood.
+
+    Raises
+    ------
+    ArtifactError
+        It is of another network than that of `trainee`; `where` names the file.
+    """
     parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -109,13 +156,21 @@ def load_last(directory: Path, trainee: Trainee) -> TrainingState:
         trainee.network.load_state_dict(parts["network"])
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
-        raise ArtifactError("the checkpoint is of another network", where=str(directory / LAST), found=first) from None
+        raise ArtifactError("the checkpoint is of another network", where=str(where), found=first) from None
     if trainee.average is not None:
         device = next(trainee.network.parameters()).device
         trainee.average = {name: tensor.to(device) for name, tensor in parts["average"].items()}
+    weights = [weight for group in trainee.optimizer.param_groups for weight in group["params"]]
     slots: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in parts["optimizer"].items():
         number, _, slot = name.partition(".")
-        slots.setdefault(int(number), {})[slot] = tensor
+        slots.setdefault(int(number), {})[slot] = _laid_out_as(weights[int(number)], tensor)
     trainee.optimizer.load_state_dict({"state": slots, "param_groups": trainee.optimizer.state_dict()["param_groups"]})
     return TrainingState(**raw)
+
+
+def _laid_out_as(weight: torch.Tensor, slot: torch.Tensor) -> torch.Tensor:
+    """Return what an optimiser keeps of a weight in that weight's order in memory: a fused step goes by that alone."""
+    if slot.shape != weight.shape:
+        return slot
+    return torch.empty_like(weight, dtype=slot.dtype).copy_(slot)

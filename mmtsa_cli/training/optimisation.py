@@ -26,7 +26,9 @@ class TrainingOptions:
     epochs: int = option(80, "passes over the training clips", low=1)
     batch_size: int = option(16, "clips a step, whatever the number of processes", low=1)
     parts: int = option(
-        0, "parts a step's batch is cut into, each less to hold at once, for any number of processes; 0: one a process", low=0
+        0,
+        "parts a step's batch is cut into, each less to hold at once, for any number of processes; 0: one a process",
+        low=0,
     )
     sync_norm: bool = option(False, "batch norm sees the whole batch where several processes share it")
     optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW")

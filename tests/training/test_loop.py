@@ -12,6 +12,7 @@ from mmtsa_cli.errors import ArtifactError, MmtsaError
 from mmtsa_cli.training.checkpoint import BEST, LAST, load_tensors
 from mmtsa_cli.training.loop import Run, TrainingStoppedError, Work, train
 from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device, learning_rate
+from mmtsa_cli.training.parts import Part
 
 OPTIONS = TrainingOptions(epochs=4, optimizer="adamw", lr=0.01, schedule="cosine", average=0.9, precision="float32")
 
@@ -27,7 +28,7 @@ def make_work(*, validate=True, poison=None):
 
     def batches(epoch, first):
         order = torch.randperm(24, generator=torch.Generator().manual_seed(epoch))
-        return [(inputs[part], labels[part]) for part in order.chunk(3)[first:]]
+        return [[Part((inputs[part], labels[part]))] for part in order.chunk(3)[first:]]
 
     def loss(network, batch, generator):
         logits = network(batch[0])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,7 +21,8 @@ Progress = Callable[[int, int], None]
 _BLOCK = 1 << 20
 _SPARE_BYTES = 256 << 20
 """What unpacking leaves free on the disk."""
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, OSError, NotImplementedError)
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, OSError, NotImplementedError,
+           ValueError, IndexError, struct.error, OverflowError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,12 @@ def unpack(archive: Path, destination: Path, *, progress: Progress = lambda done
             # What the zipfile module raises where a password is needed.
             raise DataError("encrypted", where=str(archive), remedy="unpack it yourself") from error
         except _DAMAGE as error:
-            if isinstance(error, OSError) and error.errno is not None and error.filename != str(archive):
+            # An invalid argument is a place before the archive's beginning, which a damaged one names.
+            if (
+                isinstance(error, OSError)
+                and error.errno not in (None, errno.EINVAL)
+                and error.filename != str(archive)
+            ):
                 raise
             raise _cut_off(archive, error) from None
     if not count:
@@ -86,7 +94,7 @@ def _members(stream: IO[bytes], archive: Path) -> Iterator[_Member]:
     stream.seek(0)
     try:
         tar = tarfile.open(fileobj=stream, mode="r:*")  # noqa: SIM115 - closed below
-    except (tarfile.ReadError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+    except _DAMAGE as error:
         raise _cut_off(archive, error) from None
     with tar:
         yield from _tar_members(tar, archive)
