@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import math
 import numpy as np
 from numpy.typing import NDArray
 
@@ -144,7 +145,7 @@ def _beyond(peak: float, chance: Sequence[float]) -> float:
         return float(peak > max(chance) + 1e-9)
     reduced = (peak - float(np.mean(chance))) / spread * np.pi / np.sqrt(6) + np.euler_gamma
     by_chance = max(-float(np.expm1(-np.exp(-reduced))), 1e-300)
-    return 1.0 + float(np.e * by_chance * np.log(by_chance)) if by_chance < 1 / np.e else 0.0
+    return 1.0 + float(math.e * by_chance * np.log(by_chance)) if by_chance < 1 / math.e else 0.0
 
 
 def _mismatched_sets(pairs: Sequence[Pair], labels: Sequence[str], rng: np.random.Generator) -> Iterator[list[Pair]]:
