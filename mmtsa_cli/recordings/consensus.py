@@ -12,10 +12,10 @@ for p = 0.05, 0 from p = 0.37 on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import math
 import numpy as np
 from numpy.typing import NDArray
 
