@@ -6,7 +6,7 @@ import difflib
 import signal
 from collections.abc import Iterable, Sequence
 
-_LONGEST_PART = 800
+_LONGEST_PART = 4000
 """Characters of a part of a message; files can hold names as long as themselves."""
 
 

@@ -62,11 +62,11 @@ def test_training_keeps_its_last_whole_checkpoint(mmtsa, store: Path, tmp_path: 
 
     whole, calls = checkpoint.replace_file, []
 
-    def until_full(path: Path, data: bytes) -> None:
+    def until_full(path: Path, data: bytes, **others: object) -> None:
         calls.append(path)
         if len(calls) > full_after:
             raise FULL
-        whole(path, data)
+        whole(path, data, **others)
 
     monkeypatch.setattr(checkpoint, "replace_file", until_full)
     arguments = ("train", store, *SMALL, "--set", "training.epochs=3", "-o", tmp_path / "out")
