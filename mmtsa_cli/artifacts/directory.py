@@ -98,12 +98,14 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
         final.parent.mkdir(parents=True, exist_ok=True)
         check_room(final)
         discard_stale(partial)
-        partial.mkdir(exist_ok=True)
-        # Outside of what clears up: where another process was quicker, the directory is its own.
         try:
+            partial.mkdir(exist_ok=True)
             claim(partial)
-        except OSError:
-            shutil.rmtree(partial, ignore_errors=True)
+        except BaseException:
+            # Where another process was quicker, the directory is its own.
+            owner = _owner(partial)
+            if owner is None or owner["pid"] == os.getpid():
+                shutil.rmtree(partial, ignore_errors=True)
             raise
     try:
         with _writable(final):

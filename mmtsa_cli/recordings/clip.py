@@ -149,8 +149,8 @@ def check_files(recording: Recording, modalities: Sequence[str]) -> None:
     """
     for name in modalities:
         path = recording.paths[name]
-        # A device or a pipe that an index names would be read without end.
-        if not path.is_file():
+        # A device or a pipe that an index names would be read without end; of a directory its reader has more to say.
+        if not (path.is_file() or path.is_dir()):
             raise DataError(
                 f"{'no plain' if path.exists() else 'no such'} file: {path}",
                 where=f"{INDEX_NAME}, row {recording.row}, column {name}",

@@ -22,7 +22,7 @@ from mmtsa_cli.errors import ArtifactError
 
 LAST, BEFORE, BEST = "last.safetensors", "before-last.safetensors", "best.safetensors"
 """The checkpoint that training goes on from, the one before it (while training goes on), and the best weights."""
-_STATE, _SUM = "mmtsa", "crc32"
+_STATE = "mmtsa"
 
 
 @dataclass
@@ -57,7 +57,8 @@ def save_tensors(
     """Write tensors and plain values as one file, whole or not at all; `before` is a name for the one it replaces."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(dict(state))
-    replace_file(path, save(plain, {_STATE: text, _SUM: _checksum(plain, text)}), before=before)
+    # One value: several are written in an order of their own each time, and equal trainings would differ.
+    replace_file(path, save(plain, {_STATE: f"{text}\n{_checksum(plain, text)}"}), before=before)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -71,10 +72,11 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(str(path), framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
-            said = stored.metadata() or {}
-        if said.get(_SUM, _checksum(tensors, said[_STATE])) != _checksum(tensors, said[_STATE]):
+            text, _, checksum = (stored.metadata() or {})[_STATE].partition("\n")
+        # Those of before had none.
+        if checksum and checksum != _checksum(tensors, text):
             raise ValueError("another checksum than its header states")
-        state = json.loads(said[_STATE])
+        state = json.loads(text)
         if not isinstance(state, dict):
             raise ValueError("no state")
     except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:

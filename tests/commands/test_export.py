@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -393,14 +394,25 @@ def test_damaged_weights_and_runs_of_other_versions_are_refused(mmtsa, made, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def at_half_the_rate(store, name):
+    """Let a store hold every second sample of a sensor."""
+    edit_json(store / "store.json", lambda s: s["modalities"][name].update(rate=s["modalities"][name]["rate"] / 2))
+    bounds = np.load(store / f"series-{name}.npy")
+    values = np.fromfile(store / f"series-{name}.bin", np.float32).reshape(bounds[-1], 3)
+    kept = [values[first:after:2] for first, after in pairwise(bounds)]
+    np.save(store / f"series-{name}.npy", np.cumsum([0, *map(len, kept)]))
+    np.concatenate(kept).tofile(store / f"series-{name}.bin")
+
+
 def test_samples_that_are_not_the_runs_are_refused(mmtsa, made, samples, tmp_path):
     store = shutil.copytree(samples, tmp_path / "store")
-    edit_json(store / "store.json", lambda s: s["modalities"]["acc_watch"].update(rate=50.0))
+    shutil.copytree(samples, tmp_path / "as-it-was")
+    at_half_the_rate(store, "acc_watch")
     asked = ("export", made / "run", "-o", tmp_path / "out", "--samples", store)
     done = mmtsa(*asked, expect=1)
     assert "the samples do not have the run's acc_watch, expected sensor with 3 channels, windows of 90" in done.stderr
     assert "found sensor with 3 channels, windows of 45 samples; give the samples that the run was" in done.stderr
-    shutil.copy(samples / "store.json", store / "store.json")
+    store = (tmp_path / "as-it-was").rename(shutil.rmtree(store) or store)
     rows = (store / "clips.csv").read_text()
     tested = open_run(made / "run").models[0]["clips"]["test"][0]
     (store / "clips.csv").write_text(rows.replace(f"{tested},", "other,"))

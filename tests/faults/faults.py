@@ -162,6 +162,7 @@ def two_writers(ground: Ground, name: str, seed: int) -> None:
         # Held where it is, so that it cannot be done before the second one comes.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(first.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         try:
             if (one.partial / ".writing").exists():
                 phrase = f"being written by process {first.pid} on {socket.gethostname()}"
