@@ -11,7 +11,7 @@ from mmtsa_cli.errors import ManyErrors, MmtsaError
 
 SPARE_BYTES = 512 << 20
 """What a reader may take whatever the file's size: libraries that are loaded on use, decoders, one large picture."""
-LONGEST_LINE = 4000
+LONGEST_LINE = 20_400
 
 
 class WrongLineError(Exception):
