@@ -184,6 +184,30 @@ def release_far(partial: Path) -> None:
         release(partial)
 
 
+def check_same_work(partial: Path, manifest: Manifest, *, what: str) -> None:
+    """Refuse to go on with unfinished work of other settings, whose claim is given up.
+
+    Parameters
+    ----------
+    partial : Path
+        Claimed by this process.
+    what : str
+        What it is, as in "training".
+
+    Raises
+    ------
+    UsageError
+    """
+    changed = read_manifest(partial).differences(manifest)
+    if changed:
+        release(partial)
+        raise UsageError(
+            f"an unfinished {what} with other settings is there ({'; '.join(changed[:3])})",
+            where=str(partial),
+            remedy="give the same settings to go on with it, or --overwrite to begin anew",
+        )
+
+
 def discard_stale(partial: Path) -> None:
     """Remove what a stage that died left behind.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmtsa_cli.artifacts.cache import cache_directory
 from mmtsa_cli.artifacts.manifest import FILE_NAME
 from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError
 from mmtsa_cli.errors import MmtsaError
@@ -31,6 +34,49 @@ def uploaded_directory(final: RemotePath) -> Iterator[Path]:
     ArtifactError
         The place cannot be written.
     """
+    with tempfile.TemporaryDirectory(prefix="mmtsa-") as name, _marked(final):
+        directory = Path(name) / "whole"
+        yield directory
+        _put(directory, final)
+
+
+@contextmanager
+def kept_until_put(final: Path) -> Iterator[Path]:
+    """Give the name under which work of hours is finished, and put it to `final` when the block ends well.
+
+    That is `final` itself where it is of this machine. Else it is in the cache, always the same place for one URL, so
+    that work which was interrupted can be gone on with on this machine; it goes once all of it is put there.
+
+    Raises
+    ------
+    ArtifactError
+        The place cannot be written: said before the work begins where it can be known then.
+    """
+    if not isinstance(final, RemotePath):
+        yield final
+        return
+    here = home_of(final)
+    with _marked(final):
+        here.parent.mkdir(parents=True, exist_ok=True)
+        yield here
+        try:
+            _put(here, final)
+        except UnreachableError as error:
+            remedy = f"all is finished and kept as {here}: give the same command again to put it there"
+            raise UnreachableError(error.what, where=str(final), found=error.found, remedy=remedy) from None
+    shutil.rmtree(here.parent, ignore_errors=True)
+
+
+def home_of(final: Path) -> Path:
+    """Return where work is done whose result is to lie at `final`: there, or in the cache for a URL."""
+    if not isinstance(final, RemotePath):
+        return final
+    return cache_directory() / "unfinished" / hashlib.sha256(str(final).encode()).hexdigest()[:24] / final.name
+
+
+@contextmanager
+def _marked(final: RemotePath) -> Iterator[None]:
+    """Mark a place as being written while the block runs."""
     with tempfile.TemporaryDirectory(prefix="mmtsa-") as name:
         mark = Path(name) / _MARK
         mark.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
@@ -38,20 +84,18 @@ def uploaded_directory(final: RemotePath) -> Iterator[Path]:
             (final / _MARK).upload(mark)
         except UnreachableError as error:
             raise UnreachableError(error.what, where=str(final), found=error.found, remedy=error.remedy) from None
-        try:
-            directory = Path(name) / "whole"
-            yield directory
-            _put(directory, final)
-        except BaseException:
-            with suppress(MmtsaError, OSError):
-                (final / _MARK).unlink()
-            raise
-        (final / _MARK).unlink()
+    try:
+        yield
+    except BaseException:
+        with suppress(MmtsaError, OSError):
+            (final / _MARK).unlink()
+        raise
+    (final / _MARK).unlink()
 
 
 def is_left_over(final: RemotePath) -> bool:
-    """Whether a stage that died has left it half-written."""
-    return not (final / FILE_NAME).is_file() and (final / _MARK).is_file()
+    """Whether a stage that died has left it half-written, or only the names of directories that hold no file."""
+    return not (final / FILE_NAME).is_file() and ((final / _MARK).is_file() or (final.is_dir() and not final.files()))
 
 
 def _put(directory: Path, final: RemotePath) -> None:

@@ -10,7 +10,7 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("run", type=options.LocalPath())
+@click.argument("run", type=options.Place())
 @click.argument("samples", type=options.Place())
 @options.output_directory
 @options.protocol

@@ -12,7 +12,7 @@ from mmtsa_cli.commands import console, options, recording_files
 
 
 @click.command(cls=recording_files.FilesByModality, options_metavar="[--MODALITY FILE]... [OPTIONS]")
-@click.argument("run", type=options.LocalPath())
+@click.argument("run", type=options.Place())
 @click.argument("recordings", type=options.Place(), required=False)
 @click.option(
     "-o",

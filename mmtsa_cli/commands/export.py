@@ -11,7 +11,7 @@ from mmtsa_cli.commands import console, options
 
 
 @click.command()
-@click.argument("run", type=options.LocalPath())
+@click.argument("run", type=options.Place())
 @options.output_directory
 @click.option(
     "--format",

@@ -66,13 +66,6 @@ output_directory = click.option(
     required=True,
     help="Directory to write, or a URL as in s3://bucket/name; it appears when it is whole.",
 )
-local_output = click.option(
-    "-o",
-    "--output",
-    type=LocalPath(),
-    required=True,
-    help="Directory to write; it appears when it is whole.",
-)
 overwrite = click.option(
     "--overwrite", is_flag=True, help="Replace an earlier result of this command in the output directory."
 )

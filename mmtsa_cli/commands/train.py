@@ -12,7 +12,7 @@ from mmtsa_cli.commands import console, options
 
 @click.command()
 @click.argument("samples", type=options.Place(), required=False)
-@options.local_output
+@options.output_directory
 @click.option(
     "--recipe", help="A YAML file, or a recipe of the package: utd-mhad, paper, synthetic.  [default: recommended]"
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.displayed import displayed
 from mmtsa_cli.recordings.video import Video, VideoInfo
 
 _LISTED_BYTES = 256 << 20
@@ -124,7 +125,7 @@ class DecodedVideo(Video):
         for time_s in times_s:
             frame = self._frame_at(self._start + int(max(time_s, 0.0) / self._tick + 1e-6))
             if picture_of is None or picture_of[0] != frame.pts:
-                picture_of = (frame.pts, _picture(frame))
+                picture_of = (frame.pts, displayed(frame))
             result.append(((frame.pts - self._start) * self._tick, picture_of[1]))
         return result
 
@@ -264,13 +265,6 @@ class DecodedVideo(Video):
     def _codec(self) -> str:
         codec = self._stream.codec_context
         return f"{codec.name if codec else 'an unknown codec'} in {self._container.format.name}"
-
-
-def _picture(frame: Any) -> NDArray[np.uint8]:
-    """Return a frame as it is displayed: uint8 (H, W, 3) in RGB, or (H, W) of a grey one."""
-    pixels = frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24")
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
 
 def _open(path: Path) -> Any:

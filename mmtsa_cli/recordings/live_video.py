@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import DataError
+from mmtsa_cli.recordings.displayed import displayed
 from mmtsa_cli.recordings.live_series import GapError
 
 Shrink = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -262,12 +262,12 @@ class LiveVideo:
                     continue
                 for frame in frames:
                     if self.live:
-                        yield Frame(time.monotonic(), _picture(frame))
+                        yield Frame(time.monotonic(), displayed(frame))
                         continue
                     stamp = frame.pts if stamped else frame.dts
                     if stamp is not None:
                         first = stamp if first is None else first
-                        yield Frame(float((stamp - first) * stream.time_base), _picture(frame))
+                        yield Frame(float((stamp - first) * stream.time_base), displayed(frame))
 
 
 class _Growing:
@@ -296,10 +296,3 @@ class _Growing:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _picture(frame: Any) -> NDArray[np.uint8]:
-    """Return a frame as it is displayed."""
-    pixels = frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24")
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

@@ -13,15 +13,16 @@ from typing import Any
 from mmtsa_cli.artifacts.directory import (
     check_output,
     check_room,
+    check_same_work,
     claim,
     file_names,
     finish,
     partial_path,
     release,
 )
-from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest, write_manifest
+from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
-from mmtsa_cli.errors import ArtifactError, UsageError
+from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.ablation_grid import Point, points_of, read_axes
@@ -151,7 +152,10 @@ def _resumable(output: Path, manifest: Manifest, *, overwrite: bool) -> Iterator
     if partial.is_dir():
         # Outside the block below: what another process writes is not ours to clear away.
         claim(partial)
-        _check_same(partial, manifest, overwrite)
+        if overwrite or not (partial / FILE_NAME).is_file():
+            shutil.rmtree(partial)
+        else:
+            check_same_work(partial, manifest, what="ablation")
     try:
         partial.mkdir(parents=True, exist_ok=True)
         claim(partial)
@@ -166,21 +170,6 @@ def _resumable(output: Path, manifest: Manifest, *, overwrite: bool) -> Iterator
             release(partial)
         else:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def _check_same(partial: Path, manifest: Manifest, overwrite: bool) -> None:
-    """Refuse an unfinished table of other settings, or remove it where it is to be replaced."""
-    if overwrite or not (partial / "manifest.json").is_file():
-        shutil.rmtree(partial)
-        return
-    changed = read_manifest(partial).differences(manifest)
-    if changed:
-        release(partial)
-        raise UsageError(
-            f"an unfinished ablation with other settings is there ({'; '.join(changed[:3])})",
-            where=str(partial),
-            remedy="give the same settings to go on with it, or --overwrite to begin anew",
-        )
 
 
 def _text(output: Path) -> str:

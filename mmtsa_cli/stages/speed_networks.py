@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from mmtsa_cli.methods.mmtsa import Mmtsa
 from mmtsa_cli.methods.network_method import evaluation_generators
-from mmtsa_cli.models.inference import GroupedSensors, fold_norms, ready_for_inference
+from mmtsa_cli.models.inference import GroupedSensors, Precision, fold_norms, ready_for_inference
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import speed_material as material
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 from mmtsa_cli.stages.speed_timing import SpeedRow, Times, in_turns, timed_row
-from mmtsa_cli.training.optimisation import autocast
+from mmtsa_cli.training.optimisation import autocast, computes_bfloat16
 
 ENLARGED, SMALL_FRAMES, SMALL_SENSORS = 224, 112, 48
 NAIVE = "float32, contiguous, 224 pixels everywhere"
@@ -148,9 +148,10 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     large, native = networks.naive(LARGE).eval(), networks.naive(NATIVE).eval()
     at_large, at_native, at_small = (networks.tensors(sizes, 1) for sizes in (LARGE, NATIVE, SMALL))
     few = Sizes(SMALL_FRAMES, None)
-    half = ready_for_inference(networks.at(NATIVE).network, precision="bfloat16", packed=False)
+    own = own_precision(networks)
+    half = ready_for_inference(networks.at(NATIVE).network, precision=own, packed=False)
     folded = ready_for_inference(networks.at(NATIVE).network, packed=False)
-    packed = ready_for_inference(networks.at(NATIVE).network, precision="bfloat16")
+    packed = ready_for_inference(networks.at(NATIVE).network, precision=own)
     exact = {sizes: asked(networks.naive(sizes).eval(), networks.tensors(sizes, 1))() for sizes in (LARGE, NATIVE)}
     for sizes in (SMALL, few):
         exact[sizes] = asked(networks.naive(sizes).eval(), networks.tensors(sizes, 1))()
@@ -165,12 +166,15 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
             few,
         ),
         "float32: native, channels-last, folded": (asked(folded, at_native), NATIVE),
-        "bfloat16: native, channels-last, folded": (asked(half, at_native), NATIVE),
+        f"{own}: native, channels-last, folded": (asked(half, at_native), NATIVE),
         "the same, sensors of one shape in one grouped call": (asked(GroupedSensors(half), at_native), NATIVE),
-        "the same as bfloat16, on one thread": (_on_one_thread(asked(half, at_native)), NATIVE),
-        "the same as bfloat16, weights packed once, ReLU in the convolution": (asked(packed, at_native), NATIVE),
+        f"the same as {own}, on one thread": (_on_one_thread(asked(half, at_native)), NATIVE),
+        f"the same as {own}, weights packed once, ReLU in the convolution": (asked(packed, at_native), NATIVE),
         f"the same, {SMALL}": (asked(networks.at(SMALL).network_for_inference()[0], at_small), SMALL),
     }
+    if own == "float32":
+        # Emulated it is tens of times slower, which says nothing of a processor that has it.
+        del ways["alone: bfloat16 (autocast)"]
     times_only = {
         "the same as packed, sensors of one shape share a backbone": asked(
             networks.shared().network_for_inference()[0], at_native
@@ -179,7 +183,7 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     if compiled:
         call, seconds = compiled_way(half, at_native)
         note(f"torch.compile with frozen weights: warm-up of {seconds:.0f} s, which a process pays once")
-        ways[f"the same as bfloat16, compiled (warm-up {seconds:.0f} s)"] = (call, NATIVE)
+        ways[f"the same as {own}, compiled (warm-up {seconds:.0f} s)"] = (call, NATIVE)
     calls = {name: call for name, (call, _) in ways.items()} | times_only
     times = in_turns(calls, repeats=repeats, budget_s=90)
     return way_rows(
@@ -188,6 +192,12 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
         {name: _difference(call(), exact[sizes]) for name, (call, sizes) in ways.items()}
         | {name: "other weights" for name in times_only},
     )
+
+
+def own_precision(networks: Networks) -> Precision:
+    """Return what the networks are computed in here: bfloat16 where the device has it, else float32."""
+    device = next(networks.at(NATIVE).network.parameters()).device
+    return "bfloat16" if computes_bfloat16(device) else "float32"
 
 
 def compiled_way(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[Callable[[], Tensor], float]:

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from mmtsa_cli.methods.mmtsa import Mmtsa
-from mmtsa_cli.stages.speed_networks import LARGE, NAIVE, NATIVE, SMALL, Networks, Sizes, wait_for, way_rows
+from mmtsa_cli.stages.speed_networks import (
+    LARGE,
+    NAIVE,
+    NATIVE,
+    SMALL,
+    Networks,
+    Sizes,
+    own_precision,
+    wait_for,
+    way_rows,
+)
 from mmtsa_cli.stages.speed_timing import SpeedRow, Times, in_turns, timed_row
 from mmtsa_cli.training.optimisation import autocast, build_optimizer, compile_backbones, deterministic_algorithms
 
@@ -40,19 +50,22 @@ def training_ways(networks: Networks, *, batch: int, repeats: int) -> list[dict[
     """Return what each way to train faster gives alone, and several together."""
     large, at_large = networks.at(LARGE), networks.tensors(LARGE, batch)
     native, at_native = networks.at(NATIVE), networks.tensors(NATIVE, batch)
-    last = copy.deepcopy(large.network)
+    last, own = copy.deepcopy(large.network), own_precision(networks)
     ways = {
         f"{NAIVE} (the naive way)": step_of(large, networks.naive(LARGE), at_large, "float32"),
         "alone: channels-last": step_of(large, last, at_large, "float32"),
         "alone: bfloat16 (autocast)": step_of(large, networks.naive(LARGE), at_large, "bfloat16"),
         "alone: sensors at native size": step_of(native, networks.naive(NATIVE), at_native, "float32"),
-        "bfloat16, channels-last, equal size": _our_step(networks, LARGE, batch),
-        "bfloat16, channels-last, native": _our_step(networks, NATIVE, batch),
+        f"{own}, channels-last, equal size": _our_step(networks, LARGE, batch),
+        f"{own}, channels-last, native": _our_step(networks, NATIVE, batch),
         "the same, deterministic": _ordered(_our_step(networks, NATIVE, batch)),
         "the same, its clips drawn before each step": _drawn_before(networks, batch),
         "the same, its clips drawn ahead by a thread": _drawn_ahead(networks, batch),
         f"the same, {SMALL}": _our_step(networks, SMALL, batch),
     }
+    if own == "float32":
+        # Emulated it is tens of times slower, which says nothing of a processor that has it.
+        del ways["alone: bfloat16 (autocast)"]
     times = in_turns(ways, repeats=repeats, budget_s=90)
     return way_rows("train", times, {})
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from mmtsa_cli.artifacts.directory import check_output
-from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
+from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.artifacts.unchanged import unchanged
+from mmtsa_cli.artifacts.uploading import home_of, kept_until_put
 from mmtsa_cli.modalities import select
 from mmtsa_cli.sampling.protocols import Fold, Protocol, hold_out, resolve
 from mmtsa_cli.sampling.store import Store
@@ -44,7 +46,7 @@ def run(
 
     Until all folds are trained, the run is `OUTPUT.partial` beside its final name; `resume` goes on with it. Where
     torchrun started this process as one of several, they train each network together, and the first one writes, listens
-    and gives the facts.
+    and gives the facts. A run whose place is a URL is trained in the cache, and put there when it is whole.
 
     Parameters
     ----------
@@ -81,17 +83,28 @@ def run(
         if from_first(lambda: check_output(output, manifest, overwrite=overwrite)) == "done":
             return StageResult(output, False, dict(from_first(lambda: read_manifest(output).results)))
         check_teacher(teacher, store, folds.folds, plan)
-        partial = from_first(lambda: open_partial(output, manifest, resume=resume, overwrite=overwrite))
-        facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
-        with stop_on_signals(patient=size() > 1) as asked, kept_for_resume(partial, asked):
-            with unchanged(store.states):
-                for number, fold in enumerate(folds.folds, start=1):
-                    reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
-                    taught_by = teacher_of(teacher, fold, folds.folds, plan)
-                    facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked, taught_by, warn))
-            if is_first():
-                finish_partial(partial, output, dataclasses.replace(manifest, results=facts))
+        with kept_until_put(output) if is_first() else nullcontext(home_of(output)) as home:
+            before = from_first(lambda: None if overwrite else _finished_here(home, manifest))
+            if before is not None:
+                return StageResult(output, True, before)
+            partial = from_first(lambda: open_partial(home, manifest, resume=resume, overwrite=overwrite))
+            facts: dict[str, Any] = {"protocol": folds.name, "folds": []}
+            with stop_on_signals(patient=size() > 1) as asked, kept_for_resume(partial, asked):
+                with unchanged(store.states):
+                    for number, fold in enumerate(folds.folds, start=1):
+                        reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
+                        taught_by = teacher_of(teacher, fold, folds.folds, plan)
+                        facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked, taught_by, warn))
+                if is_first():
+                    finish_partial(partial, home, dataclasses.replace(manifest, results=facts))
     return StageResult(output, True, facts)
+
+
+def _finished_here(home: Path, manifest: Manifest) -> dict[str, Any] | None:
+    """Return the facts of this training where all that is missing is to put it to the URL that is its place."""
+    if not (home / FILE_NAME).is_file() or not read_manifest(home).same_work(manifest):
+        return None
+    return dict(read_manifest(home).results)
 
 
 def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:

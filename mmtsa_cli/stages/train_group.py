@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 from mmtsa_cli.artifacts.directory import partial_path
+from mmtsa_cli.artifacts.uploading import home_of
 from mmtsa_cli.errors import ManyErrors, MmtsaError, UsageError
 from mmtsa_cli.stages.processes import StoppedError, cores
 from mmtsa_cli.stages.result import StageResult
@@ -189,7 +190,7 @@ def _error(told: _Told, asked: Asked, output: Path, log: Path) -> MmtsaError:
         kind = UsageError if told.fault["exit_code"] == UsageError.exit_code else MmtsaError
         errors = [kind(line) for line in told.fault["lines"]]
         return ManyErrors(errors) if len(errors) > 1 else errors[0]
-    partial = partial_path(output.absolute())
+    partial = partial_path(home_of(output).absolute())
     kept = has_checkpoint(partial)
     if asked.signal is not None:
         remedy = f"{partial} is kept, add --resume to go on" if kept else "nothing was kept"

@@ -57,7 +57,7 @@ def _run(job: dict[str, Any], first: bool) -> None:
     from mmtsa_cli.artifacts.remote import place_of
     from mmtsa_cli.stages import train
 
-    samples, output = place_of(job.pop("samples")), Path(job.pop("output"))
+    samples, output = place_of(job.pop("samples")), place_of(job.pop("output"))
     result = train.run(
         samples,
         output,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmtsa_cli import __version__
 from mmtsa_cli.artifacts.directory import file_name
+from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.artifacts.options import Source, option, to_options
 from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError, did_you_mean
@@ -164,7 +165,7 @@ def restore(run: TrainedRun, model: Mapping[str, Any], *, recipe: Recipe | None 
 
     path = run.directory / "folds" / model["fold"] / BEST
     try:
-        weights, _ = load_tensors(path)
+        weights, _ = load_tensors(local_file(path))
         about = {f"_{key}": model[key] for key in ("inputs", "classes", "segments")}
         method = Mmtsa.restore(recipe or run.recipe, {**about, **weights})
     except ArtifactError as error:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmtsa_cli.artifacts.directory import check_room, claim, finish, partial_path, release, release_far
-from mmtsa_cli.artifacts.manifest import Manifest, read_manifest, write_manifest
+from mmtsa_cli.artifacts.directory import check_room, check_same_work, claim, finish, partial_path, release, release_far
+from mmtsa_cli.artifacts.manifest import Manifest, write_manifest
 from mmtsa_cli.artifacts.unchanged import ChangedError
 from mmtsa_cli.errors import ArtifactError, UsageError
 from mmtsa_cli.stages.stopping import Asked
@@ -44,14 +44,7 @@ def open_partial(output: Path, manifest: Manifest, *, resume: bool, overwrite: b
         _bury(partial)
         claim(partial)
         if resume and (partial / "manifest.json").is_file():
-            changed = read_manifest(partial).differences(manifest)
-            if changed:
-                release(partial)
-                raise UsageError(
-                    f"the unfinished training has other settings ({'; '.join(changed[:3])})",
-                    where=str(partial),
-                    remedy="give the same settings, or --overwrite to begin anew",
-                )
+            check_same_work(partial, manifest, what="training")
             _sign(partial)
             return partial
         shutil.rmtree(partial)
