@@ -31,7 +31,8 @@ from pathlib import Path
 from mmtsa_cli.stages import sample
 from mmtsa_cli.stages.footprint import peak_mb
 begun = time.perf_counter()
-sample.run(Path(sys.argv[1]), Path(sys.argv[2]), options=sample.CuttingOptions(window_s=1.0, short_side=64))
+options = sample.CuttingOptions(window_s=1.0, short_side=64)
+sample.run(Path(sys.argv[1]), Path(sys.argv[2]), modalities=("rgb", "gyro"), options=options)
 print(json.dumps({"seconds": time.perf_counter() - begun, "peak_mb": peak_mb()}))
 """
 

@@ -13,6 +13,7 @@ from scipy.io import savemat
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings import decoding
 from mmtsa_cli.recordings.depth import grey_of_depth
+from mmtsa_cli.recordings.displayed import _on_one_thread, displayed
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.video import open_video
 from tests.trees.damaged import blank, cut_off, trim
@@ -70,6 +71,32 @@ def test_grey_video_has_one_channel(tmp_path: Path) -> None:
         (_, picture), *_ = video.frames_at([0.0])
         assert picture.shape == (48, 64)
         assert picture.dtype == np.uint8
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "yuv444p", "rgb24", "gray", "gray10le"])
+def test_a_picture_is_what_pyav_makes_of_a_frame_by_itself(pixels: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 72, 3), np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(format=pixels)
+    np.testing.assert_array_equal(
+        displayed(frame), frame.to_ndarray(format="gray" if pixels.startswith("gray") else "rgb24")
+    )
+
+
+def test_a_pyav_that_knows_no_threads_converts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Older:
+        def __init__(self, *size: object) -> None:
+            pass
+
+        def reformat(self, *, format: str) -> None:
+            raise AssertionError("asked with threads only")
+
+    frame = av.VideoFrame(16, 16, "yuv420p")
+    with monkeypatch.context() as patch:
+        patch.setattr(av, "VideoFrame", Older)
+        _on_one_thread.cache_clear()
+        assert _on_one_thread() == {}
+        assert displayed(frame).shape == (16, 16, 3)
+    _on_one_thread.cache_clear()
 
 
 def test_an_offset_moves_the_clock(tmp_path: Path) -> None:
