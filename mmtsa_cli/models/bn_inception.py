@@ -47,6 +47,23 @@ _BLOCKS = (
 )
 
 
+class PooledConvolution(nn.Conv2d):
+    """The mean over 3 x 3 pixels (zeros all round) and then a convolution of 1 x 1, computed in the other order.
+
+    Both are linear, so they commute but for the bias, which comes last. A projection has a quarter of the channels of
+    what it projects: there is as much less to average.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out, H, W) for (B, in, H, W)."""
+        return averaged(functional.conv2d(x, self.weight)) + self.bias.view(-1, 1, 1)  # type: ignore[union-attr]
+
+
+def averaged(x: Tensor) -> Tensor:
+    """Return the mean over 3 x 3 pixels round each, those beyond the edge counted as zeros."""
+    return functional.avg_pool2d(x, 3, stride=1, padding=1)
+
+
 class BNInception(nn.Module):
     """The network up to its features; it has no classifier.
 
@@ -104,10 +121,8 @@ class BNInception(nn.Module):
         double = self._chain(x, f"{prefix}_double_3x3_reduce", f"{prefix}_double_3x3_1", f"{prefix}_double_3x3_2")
         if block.halves:
             return torch.cat([three, double, _halving_pool(x)], dim=1)
-        if block.max_pool:
-            pooled = functional.max_pool2d(x, 3, stride=1, padding=1)
-        else:
-            pooled = functional.avg_pool2d(x, 3, stride=1, padding=1)
+        # The mean is part of its projection.
+        pooled = functional.max_pool2d(x, 3, stride=1, padding=1) if block.max_pool else x
         one, projection = self._unit(f"{prefix}_1x1", x), self._unit(f"{prefix}_pool_proj", pooled)
         return torch.cat([one, three, double, projection], dim=1)
 
@@ -132,12 +147,15 @@ class BNInception(nn.Module):
         self._add(f"{prefix}_double_3x3_2", double, double, 3, stride=stride)
         if block.halves:
             return three + double + channels
-        self._add(f"{prefix}_pool_proj", channels, self._scaled(block.projection), 1)
+        layer = nn.Conv2d if block.max_pool else PooledConvolution
+        self._add(f"{prefix}_pool_proj", channels, self._scaled(block.projection), 1, layer=layer)
         return self._scaled(block.one) + three + double + self._scaled(block.projection)
 
-    def _add(self, name: str, channels: int, out: int, size: int, *, stride: int = 1) -> None:
+    def _add(
+        self, name: str, channels: int, out: int, size: int, *, stride: int = 1, layer: type[nn.Conv2d] = nn.Conv2d
+    ) -> None:
         # The port's convolutions have biases, although the normalisation that follows takes them out again.
-        self.add_module(name, nn.Conv2d(channels, out, size, stride=stride, padding=size // 2))
+        self.add_module(name, layer(channels, out, size, stride=stride, padding=size // 2))
         # Caffe's moving average keeps 0.9 of the old value: momentum 0.1 in torch's sense.
         self.add_module(f"{name}_bn", nn.BatchNorm2d(out, eps=1e-5, momentum=0.1))
 

@@ -84,7 +84,7 @@ def fold_norms(backbone: nn.Module) -> nn.Module:
         The backbone itself where its computation cannot be written down as a graph.
     """
     try:
-        graph = fx.symbolic_trace(backbone)
+        graph = fx.GraphModule(backbone, _Layers().trace(backbone), type(backbone).__name__)
     # Whatever a module's own code raises when it is run on symbols: it then depends on values.
     except Exception:  # noqa: BLE001
         return backbone
@@ -101,6 +101,14 @@ def fold_norms(backbone: nn.Module) -> nn.Module:
     graph.recompile()
     # The modules that only hold others are new.
     return graph.train(backbone.training)
+
+
+class _Layers(fx.Tracer):
+    """Leaves convolutions whole, those of our own, too."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        """Say whether a module is one node of the graph."""
+        return isinstance(module, nn.Conv2d) or super().is_leaf_module(module, name)
 
 
 def _fast(backbone: nn.Module, precision: Precision, *, packed: bool) -> nn.Module:

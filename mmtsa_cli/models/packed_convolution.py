@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from mmtsa_cli.models.bn_inception import PooledConvolution, averaged
+
 _RELUS = (functional.relu, torch.relu)
 
 
@@ -63,6 +65,21 @@ class PackedConvolution(nn.Module):
         return {**self.__dict__, "_packed": None}
 
 
+class PackedPooledConvolution(nn.Module):
+    """A convolution with the mean over pixels in it, packed: see `PooledConvolution`."""
+
+    def __init__(self, convolution: PooledConvolution, *, relu: bool) -> None:
+        super().__init__()
+        self.projection = PackedConvolution(convolution, relu=False)
+        self.bias, self.projection.bias = self.projection.bias, None
+        self._relu = relu
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, out, H, W) for images, (B, C, H, W)."""
+        said = averaged(self.projection(images)).add_(self.bias.view(-1, 1, 1))  # type: ignore[union-attr]
+        return said.relu_() if self._relu else said
+
+
 def pack_convolutions(backbone: fx.GraphModule) -> fx.GraphModule:
     """Replace the convolutions of a graph, and each ReLU that alone follows one, in place; return the graph."""
     modules = dict(backbone.named_modules())
@@ -74,12 +91,18 @@ def pack_convolutions(backbone: fx.GraphModule) -> fx.GraphModule:
         relu = len(behind) == len(node.users) == 1
         if not _is_called_once(node):
             continue
-        backbone.set_submodule(str(node.target), PackedConvolution(convolution, relu=relu))
+        backbone.set_submodule(str(node.target), _packed(convolution, relu=relu))
         if relu:
             behind[0].replace_all_uses_with(node)
             backbone.graph.erase_node(behind[0])
     backbone.recompile()
     return backbone
+
+
+def _packed(convolution: nn.Conv2d, *, relu: bool) -> nn.Module:
+    if isinstance(convolution, PooledConvolution):
+        return PackedPooledConvolution(convolution, relu=relu)
+    return PackedConvolution(convolution, relu=relu)
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
-from mmtsa_cli.models.bn_inception import _halving_pool, bn_inception
+from mmtsa_cli.models.bn_inception import PooledConvolution, _halving_pool, bn_inception
 from mmtsa_cli.models.cost import macs, parameters
 
 
@@ -67,3 +68,17 @@ def test_width_scales_the_features(width, features):
     with torch.device("meta"):
         network = bn_inception(width=width)
         assert network.features == network.eval()(torch.zeros(1, 3, 32, 32)).shape[1] == features
+
+
+def test_a_projection_of_means_is_the_mean_of_projections():
+    torch.manual_seed(0)
+    layer = PooledConvolution(24, 8, 1).double()
+    plain = nn.Conv2d(24, 8, 1).double()
+    plain.load_state_dict(layer.state_dict())
+    images = torch.rand(2, 24, 9, 6, dtype=torch.float64, requires_grad=True)
+    asked = [layer(images), plain(functional.avg_pool2d(images, 3, stride=1, padding=1))]
+    torch.testing.assert_close(asked[0], asked[1])
+    assert asked[0][:, :, 0, 0].std() > 0.01
+    gradients = [torch.autograd.grad(said.square().sum(), [images, *own.parameters()])
+                 for said, own in zip(asked, (layer, plain), strict=True)]  # fmt: skip
+    torch.testing.assert_close(gradients[0], gradients[1])
