@@ -171,8 +171,7 @@ class GroupedSensors(nn.Module):
             said = self._in_one_call({name: encoders[name].backbone for name in group}, list(group.values()))
             for name, one in zip(group, said, strict=True):
                 features[name] = encoders[name].with_level(one.reshape(*shape[:2], -1), inputs[name])
-        fused, attention = self.network.fusion(torch.cat([features[name] for name in encoders], dim=-1))
-        return self.network.classifier(fused), attention
+        return self.network.classify([features[name] for name in encoders], features)
 
     def _in_one_call(self, backbones: Mapping[str, nn.Module], images: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return what each backbone says of its images, (B, N, C, H, W) each, all of one shape."""

@@ -52,15 +52,17 @@ def leave_out(network: SegmentNetwork, inputs: Mapping[str, Tensor]) -> LeftOut:
     given = [name for name in network.modalities if name in inputs]
     found = {name: encoders[name](inputs[name], inputs.get(f"{name}.extremes")) for name in given}
     absent = _absent(network, found)
-    features = {**absent, **found}
     several = given if len(given) > 1 else []
-    modalities = {name: _scores(network, {**features, name: absent[name]})[0] for name in several}
+    modalities = {}
+    for name in several:
+        others = {other: values for other, values in found.items() if other != name}
+        modalities[name] = _scores(network, absent, others)[0]
     axes = {}
     for name in given:
         # A video has five dimensions.
         if inputs[name].ndim == 4:
             rested = _rested(encoders[name], inputs[name], inputs.get(f"{name}.extremes"))
-            axes[name] = _scores(network, {**features, name: rested})
+            axes[name] = _scores(network, absent, {**found, name: rested})
     return LeftOut(modalities, axes)
 
 
@@ -81,8 +83,8 @@ def _rested(encoder: torch.nn.Module, windows: Tensor, extremes: Tensor | None) 
     return encoder(rested, None if extremes is None else extremes.expand(axes, -1, -1))
 
 
-def _scores(network: SegmentNetwork, features: Mapping[str, Tensor]) -> Tensor:
-    ordered = [features[name] for name in network.modalities]
-    clips = max(len(values) for values in ordered)
-    fused, _ = network.fusion(torch.cat([values.expand(clips, -1, -1) for values in ordered], dim=-1))
-    return network.classifier(fused)
+def _scores(network: SegmentNetwork, absent: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    clips = max(len(values) for values in present.values())
+    there = {name: values.expand(clips, -1, -1) for name, values in present.items()}
+    stand_ins = {name: values.expand(clips, -1, -1) for name, values in absent.items()}
+    return network.classify([{**stand_ins, **there}[name] for name in network.modalities], there)[0]

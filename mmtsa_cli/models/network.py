@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmtsa_cli.artifacts.options import option
-from mmtsa_cli.errors import DataError
+from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.imaging.layer import FieldImages
 from mmtsa_cli.modalities import Kind
@@ -46,6 +46,9 @@ class ModelOptions:
         high=0.9,
     )
     auxiliary: float = option(0.0, "weight of each modality's own loss beside that of the fused ones; 0: none", low=0)
+    vote: bool = option(
+        False, "each modality's own classifier (auxiliary above 0) has a vote beside that of the fused features"
+    )
     pairing: float = option(
         0.0, "weight of a contrastive loss that pairs what modalities recorded in the same segment; 0: none", low=0
     )
@@ -113,9 +116,12 @@ class SegmentNetwork(nn.Module):
         (B, D) to (B, classes).
     auxiliary : mapping of str to nn.Module
         Per modality a classifier of its own features alone, averaged over segments, or none at all. A modality that the
-        fused classifier could do without still learns by it; in evaluation it is not used.
+        fused classifier could do without still learns by it; in evaluation it is used where there is a vote.
     pairing : mapping of str to nn.Module
         Per modality a projection of a segment's features, (B, N, D_m) to (B, N, P), or none at all; of training alone.
+    vote : bool
+        What the network says is the mean of the logarithms of the probabilities by all classifiers, the fused one and
+        those of the modalities that are there (a product of experts, each with the same weight; Hinton 2002).
     modality_dropout : float
         Chance, in training, that a modality of a clip is absent: a learned vector, its token, stands in the place of
         its features in every segment. One modality always stays. Above 0, and with several modalities, evaluation
@@ -130,6 +136,7 @@ class SegmentNetwork(nn.Module):
         *,
         auxiliary: Mapping[str, nn.Module] | None = None,
         pairing: Mapping[str, nn.Module] | None = None,
+        vote: bool = False,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -139,6 +146,7 @@ class SegmentNetwork(nn.Module):
         self.classifier = classifier
         self.auxiliary = nn.ModuleDict({_key(name): head for name, head in (auxiliary or {}).items()})
         self.pairing = nn.ModuleDict({_key(name): projection for name, projection in (pairing or {}).items()})
+        self.vote = vote
         self.modality_dropout = modality_dropout
         self.register_state_dict_post_hook(_once)
         self.register_load_state_dict_pre_hook(_everywhere)
@@ -167,8 +175,26 @@ class SegmentNetwork(nn.Module):
         DataError
             A modality of the network is not among the inputs, and it has no tokens; or none of them is.
         """
-        fused, attention = self.fuse(inputs)
-        return self.classifier(fused), attention
+        features = self._encoded(inputs)
+        return self.classify(self._completed(features), features)
+
+    def classify(self, features: Sequence[Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return logits and attention, as `forward` does, of clips whose features are known.
+
+        Parameters
+        ----------
+        features : sequence of (B, N, D_m) tensors
+            Of every modality in the network's order, tokens for those that are absent.
+        present : mapping of str to (B, N', D_m) tensor
+            Of those that are not; where there is a vote, they have one.
+        """
+        fused, attention = self._fused(features)
+        logits = self.classifier(fused)
+        if not self.vote:
+            return logits, attention
+        own = [self.auxiliary[_key(name)](feature.mean(dim=1)) for name, feature in present.items()]
+        said = torch.stack([scores.float().log_softmax(dim=1) for scores in (logits, *own)])
+        return said.mean(dim=0), attention
 
     def forward_subsets(
         self, inputs: Mapping[str, Tensor], subsets: Sequence[Sequence[str]]
@@ -180,12 +206,11 @@ class SegmentNetwork(nn.Module):
         DataError
             As of `forward`.
         """
-        features = dict(zip(self.modalities, self._features(inputs), strict=True))
+        features = self._encoded(inputs)
         said = []
         for subset in subsets:
             kept = {name: feature for name, feature in features.items() if name in subset}
-            fused, attention = self.fusion(torch.cat(self._completed(kept), dim=-1))
-            said.append((self.classifier(fused), attention))
+            said.append(self.classify(self._completed(kept), kept))
         return said
 
     def fuse(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -203,6 +228,10 @@ class SegmentNetwork(nn.Module):
 
     def _features(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the features of each modality, (B, N, D_m); tokens of those that are not among the inputs."""
+        return self._completed(self._encoded(inputs))
+
+    def _encoded(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the features, (B, N, D_m), of each modality of the network that is among the inputs."""
         features: dict[str, Tensor] = {}
         for names in self.runs([name for name in self.modalities if name in inputs]):
             encoders: list[Any] = [self.encoders[_key(name)] for name in names]
@@ -212,7 +241,7 @@ class SegmentNetwork(nn.Module):
             else:
                 found = encode_together(encoders, [inputs[name] for name in names], extremes)
                 features.update(zip(names, found, strict=True))
-        return self._completed(features)
+        return features
 
     def token(self, modality: str) -> Tensor:
         """Return what stands for the features of an absent modality, (D_m,)."""
@@ -248,10 +277,10 @@ class SegmentNetwork(nn.Module):
         tokens = {name: self.tokens[_key(name)].to(like.dtype).expand(*like.shape[:2], -1) for name in missing}
         return [features[name] if name in features else tokens[name] for name in self.modalities]
 
-    def _fused(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.fusion(torch.cat(self._drop(features), dim=-1))
+    def _fused(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        return self.fusion(torch.cat(list(self._drop(features)), dim=-1))
 
-    def _drop(self, features: list[Tensor]) -> list[Tensor]:
+    def _drop(self, features: Sequence[Tensor]) -> Sequence[Tensor]:
         if not (self.training and self.tokens):
             return features
         clips, count = len(features[0]), len(features)
@@ -320,8 +349,12 @@ def build_network(
     Raises
     ------
     UsageError, DataError
-        As of `create_backbone`.
+        As of `create_backbone`. A vote of classifiers that are not there.
     """
+    if options.vote and not options.auxiliary:
+        raise UsageError(
+            "modalities without classifiers of their own", where="model.vote", expected="model.auxiliary above 0"
+        )
     encoders = _encoders(inputs, options, field)
     features = sum(encoder.features for encoder in encoders.values())
     fusion: nn.Module = AverageFusion()
@@ -334,7 +367,13 @@ def build_network(
     if options.pairing and len(encoders) > 1:
         pairing = {name: nn.Linear(e.features, _PAIRED, bias=False) for name, e in encoders.items()}
     return SegmentNetwork(
-        encoders, fusion, classifier, auxiliary=auxiliary, pairing=pairing, modality_dropout=options.modality_dropout
+        encoders,
+        fusion,
+        classifier,
+        auxiliary=auxiliary,
+        pairing=pairing,
+        vote=options.vote,
+        modality_dropout=options.modality_dropout,
     )
 
 

@@ -110,8 +110,12 @@ class SegmentRing:
             torch.cat([self._token(name, like) if one is None else one for one in row], dim=1)
             for name, row in zip(self._encoders, features, strict=True)
         ]
-        fused, attention = self._network.fusion(torch.cat(columns, dim=-1))
-        return self._network.classifier(fused), attention
+        present = {
+            name: torch.cat(there, dim=1)
+            for name, row in zip(self._encoders, features, strict=True)
+            if (there := [one for one in row if one is not None])
+        }
+        return self._network.classify(columns, present)
 
     def _features(self, name: str, segments: list[Segment], extremes: Mapping[str, Tensor]) -> list[Tensor | None]:
         """Return the features of a modality, (1, 1, D) a segment; None where it is absent."""

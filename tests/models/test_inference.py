@@ -34,9 +34,10 @@ def seen(backbone, **options):
     return network.eval(), tensors
 
 
-@pytest.fixture(scope="module", params=["bn_inception", "resnet10"])
+@pytest.fixture(scope="module", params=["bn_inception", "resnet10", "resnet10, vote"])
 def case(request):
-    return seen(request.param)
+    name, _, vote = request.param.partition(", ")
+    return seen(name, auxiliary=0.5, vote=bool(vote))
 
 
 def difference(mine, its):

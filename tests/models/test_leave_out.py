@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mmtsa_cli.imaging.field import FieldOptions
@@ -49,9 +50,10 @@ def test_only_the_modality_that_decides_is_missed():
     torch.testing.assert_close(others.modalities["acc"], found.modalities["acc"])
 
 
+@pytest.mark.parametrize("vote", [False, True])
 @torch.no_grad()
-def test_with_modality_dropout_the_token_stands_for_it():
-    network, inputs = network_of(modality_dropout=0.3), windows_of()
+def test_with_modality_dropout_the_token_stands_for_it(vote):
+    network, inputs = network_of(modality_dropout=0.3, auxiliary=0.5, vote=vote), windows_of()
     for token in network.tokens.values():
         token.normal_()
     found = leave_out(network, inputs)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmtsa_cli.errors import DataError
+from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.models.cost import macs, parameters
 from mmtsa_cli.models.encoders import WindowLevel
@@ -167,6 +167,41 @@ def test_what_is_absent_has_no_influence():
         assert torch.equal(its_attention, attention)
     assert not torch.isfinite(of_all).all()
     torch.testing.assert_close(network.forward_subsets(batch, [tuple(INPUTS)])[0][0], network(batch)[0])
+
+
+def voting(names, **options):
+    return network_of(names, ModelOptions(backbone="resnet10", width=0.25, hidden=32, auxiliary=0.5, **options))
+
+
+def test_a_vote_is_the_product_of_what_all_classifiers_say():
+    names = ["depth", "acc.watch", "items"]
+    silent, heard = voting(names).eval(), voting(names, vote=True).eval()
+    heard.load_state_dict(silent.state_dict())
+    batch = batch_of(names)
+    said, apart = heard(batch)[0].softmax(dim=1), silent.forward_training(batch)
+    assert torch.equal(silent(batch)[0], apart.logits)
+    product = torch.stack([scores.softmax(dim=1) for scores in (apart.logits, *apart.own)]).prod(dim=0) ** (1 / 4)
+    torch.testing.assert_close(said, product / product.sum(dim=1, keepdim=True))
+    assert not torch.allclose(said, apart.logits.softmax(dim=1), atol=1e-3)
+    assert torch.equal(heard.forward_training(batch).logits, apart.logits)
+
+
+def test_who_is_absent_has_no_vote():
+    names = ["depth", "acc.watch", "items"]
+    network, batch = voting(names, vote=True, modality_dropout=0.5).eval(), batch_of(names)
+    there = {name: value for name, value in batch.items() if name.startswith("items")}
+    before = network(there)[0]
+    with torch.no_grad():
+        for name in ("depth", "acc:watch"):
+            network.auxiliary[f"modality_{name}"][1].bias[0] = 100.0
+    assert torch.equal(network(there)[0], before)
+    assert torch.equal(network.forward_subsets(batch, [("items",)])[0][0], before)
+    assert network(batch)[0].argmax(dim=1).tolist() == [0, 0]
+
+
+def test_a_vote_of_nobody_is_refused():
+    with pytest.raises(UsageError, match=r"model\.vote: modalities without classifiers of their own, expected model\.aux"):
+        network_of(["items"], ModelOptions(width=0.25, hidden=32, vote=True))
 
 
 def test_tokens_learn():

@@ -56,7 +56,9 @@ def assert_same(ring: SegmentRing, whole: tuple[torch.Tensor, torch.Tensor], **g
     segments=st.integers(1, 5),
     more=st.integers(0, 4),
     seed=st.integers(0, 999),
-    model=st.sampled_from([{}, {"fusion": "average"}, {"position_embedding": True}, {"level": True}]),
+    model=st.sampled_from(
+        [{}, {"fusion": "average"}, {"position_embedding": True}, {"level": True}, {"auxiliary": 0.5, "vote": True}]
+    ),
 )
 def test_at_every_hop_it_equals_the_whole_network(segments: int, more: int, seed: int, model: dict) -> None:
     asked, came = network(segments, seed=seed, **model), stream(segments + more, seed=seed)
