@@ -200,7 +200,8 @@ def test_who_is_absent_has_no_vote():
 
 
 def test_a_vote_of_nobody_is_refused():
-    with pytest.raises(UsageError, match=r"model\.vote: modalities without classifiers of their own, expected model\.aux"):
+    told = r"model\.vote: modalities without classifiers of their own, expected model\.auxiliary above 0"
+    with pytest.raises(UsageError, match=told):
         network_of(["items"], ModelOptions(width=0.25, hidden=32, vote=True))
 
 
