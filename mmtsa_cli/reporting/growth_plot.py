@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from matplotlib.ticker import NullFormatter
 
 _BLUE, _GREY = "#1f5fa8", "#777777"
 _COLUMNS = 4
+_TOLD = 5
 
 
 def plot_growth(path: Path, rows: Sequence[Mapping[str, Any]], exponents: Sequence[Mapping[str, Any]]) -> None:
@@ -51,8 +53,9 @@ def _panel(axes: Any, rows: Sequence[Mapping[str, Any]], exponent: float) -> Non
     axes.set(xscale="log", yscale="log", xlabel=rows[0]["of"], ylabel=rows[0]["unit"])
     low, high = min(values), max(*values, value * sizes[-1] / first)
     axes.set_ylim(low / 3, high * 2)
-    # Sizes are few: each has its tick, and none of the logarithm's own.
-    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    # Sizes are few: each has its tick, and none of the logarithm's own; of many, powers of ten alone have a text.
+    told = [size for size in sizes if len(sizes) <= _TOLD or math.log10(size).is_integer()]
+    axes.set_xticks(sizes, [f"{size:g}" if size in told else "" for size in sizes])
     axes.yaxis.set_major_formatter("{x:g}")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
