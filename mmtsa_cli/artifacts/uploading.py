@@ -58,12 +58,18 @@ def kept_until_put(final: Path) -> Iterator[Path]:
     here = home_of(final)
     with _marked(final):
         here.parent.mkdir(parents=True, exist_ok=True)
-        yield here
         try:
+            yield here
             _put(here, final)
         except UnreachableError as error:
+            if not here.is_dir():
+                raise
             remedy = f"all is finished and kept as {here}: give the same command again to put it there"
             raise UnreachableError(error.what, where=str(final), found=error.found, remedy=remedy) from None
+        finally:
+            # Where nothing was kept.
+            with suppress(OSError):
+                here.parent.rmdir()
     shutil.rmtree(here.parent, ignore_errors=True)
 
 

@@ -73,6 +73,14 @@ def test_an_interrupted_one_is_gone_on_with_here(mmtsa, samples, memory, cache, 
     assert content(f"{memory}/run")[BEST] == content(tmp_path / "run")[BEST]
 
 
+def test_a_training_that_fails_leaves_nothing(mmtsa, samples, memory, cache):
+    told = mmtsa("train", samples, "-o", f"{memory}/run", *TRAIN, "--set", "imaging.quantile=0.6", expect=2).stderr
+    assert "imaging.quantile" in told
+    mmtsa("train", samples, "-o", f"{memory}/run", *TRAIN, "--set", "training.lr=1e30", expect=1)
+    assert RemotePath(f"{memory}/run").files() == []
+    assert not list((cache / "unfinished").iterdir())
+
+
 def test_a_place_that_cannot_be_written_is_told_before_training(mmtsa, samples, s3):
     told = mmtsa("train", samples, "-o", "s3://no-such-bucket/run", *TRAIN, expect=1).stderr
     assert "epoch" not in told
