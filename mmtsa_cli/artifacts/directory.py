@@ -160,6 +160,11 @@ def claim(partial: Path) -> None:
 def _written_first(lock: Path, text: str) -> bool:
     """Write a file that is not there yet; return whether it was not."""
     try:
+        return _named_whole(lock, text)
+    except (OSError, AttributeError):
+        # A system or a file system without files that have no name yet.
+        pass
+    try:
         stream = lock.open("x", encoding="utf-8")
     except FileExistsError:
         return False
@@ -169,6 +174,23 @@ def _written_first(lock: Path, text: str) -> bool:
     except BaseException:
         lock.unlink(missing_ok=True)
         raise
+    return True
+
+
+def _named_whole(lock: Path, text: str) -> bool:
+    """Write a file without a name and then give it one: who looks finds all of it, or none."""
+    directory = os.open(lock.parent, os.O_RDONLY)
+    try:
+        file = os.open(lock.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        try:
+            os.write(file, text.encode())
+            os.link(f"/proc/self/fd/{file}", lock, src_dir_fd=directory, follow_symlinks=True)
+        except FileExistsError:
+            return False
+        finally:
+            os.close(file)
+    finally:
+        os.close(directory)
     return True
 
 

@@ -32,6 +32,28 @@ def test_a_claim_says_who_and_since_when(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_claim_is_whole_as_soon_as_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    """A process that is held up while it claims must not be taken for one that died, where the system allows."""
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    elif not hasattr(os, "O_TMPFILE"):
+        pytest.skip("files without a name are not known here")
+    seen, write = [], os.write
+
+    def looked(file: int, data: bytes) -> int:
+        seen.append([path.name for path in tmp_path.iterdir()])
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", looked)
+    claim(tmp_path)
+    assert seen == ([[]] if nameless else [])
+    assert json.loads((tmp_path / ".writing").read_text())["pid"] == os.getpid()
+    assert [path.name for path in tmp_path.iterdir()] == [".writing"]
+
+
 def test_a_number_that_another_program_has_now_blocks_nothing(tmp_path: Path) -> None:
     if not Path("/proc/self/stat").is_file():
         pytest.skip("only /proc tells when a process began")

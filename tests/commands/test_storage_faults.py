@@ -164,7 +164,12 @@ def test_nothing_answers(mmtsa, s3, tmp_path, monkeypatch):
         (("check", "s3://data/nothing"), 1, "s3://data/nothing: no index.csv, expected a directory of recordings"),
         (("methods", "s3://data/nothing"), 1, "s3://data/nothing: no such directory, expected a directory made by"),
         (("sample", "REC", "-o", "s3://nobody/x", *SMALL), 1, "s3://nobody/x: cannot be written, found"),
-        (("train", "s3://data/x", "-o", "s3://data/run"), 2, "expected a path of this machine, found a URL"),
+        (
+            ("train", "s3://data/x", "-o", "s3://data/run"),
+            1,
+            "s3://data/x: no such directory, expected a directory made",
+        ),
+        (("benchmark", "s3://data/x", "-o", "s3://data/run"), 2, "expected a path of this machine, found a URL"),
         (("check", "strange://data/x"), 2, "no strange:// is known, expected s3, gs, https"),
         (("check", "zip://rec::s3://data/x.zip"), 2, "a URL in another one; unpack the archive"),
     ],

@@ -274,7 +274,8 @@ def test_thirty_thousand_take_seconds(mmtsa, tmp_path: Path) -> None:
     rec = write_rows(tmp_path / "rec", "id,label,subject,rgb,acc\n" + "\n".join(rows))
     begin = time.monotonic()
     outcome = mmtsa("check", rec, expect=1)
-    assert time.monotonic() - begin < 20
+    # Ten where nothing else runs.
+    assert time.monotonic() - begin < 120
     assert "60000 of 60000 files are not there" in outcome.stdout
     assert len(outcome.stdout.splitlines()) < 40
 

@@ -175,7 +175,8 @@ def test_a_large_index_opens_no_file_and_is_quick(tmp_path: Path) -> None:
     write_rows(tmp_path, "id,label,subject,rgb,acc_phone,acc_watch,gyro\n" + rows)
     before = time.process_time()
     assert len(read_index(tmp_path).recordings) == 36_000
-    assert time.process_time() - before < 2
+    # A second where nothing else runs; to look at every file, or at every row again for each, would take minutes.
+    assert time.process_time() - before < 10
 
 
 def test_the_fingerprint_is_of_what_the_files_say(tmp_path: Path) -> None:
