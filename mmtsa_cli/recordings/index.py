@@ -40,7 +40,7 @@ _REQUIRED = ("id", "label", "subject")
 _TIMES = ("start", "end")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One row of the index.
 
@@ -181,13 +181,14 @@ def fingerprint_index(directory: Path) -> str:
     for name in (INDEX_NAME, DATASET_NAME, MANIFEST_NAME):
         path = directory / name
         content = path.read_bytes() if path.is_file() else b""
-        digest.update(f"{name} {len(content)}\n".encode() + content)
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
     return "sha256:" + digest.hexdigest()
 
 
 def _relocated(recordings: tuple[Recording, ...], root: Path, path: Path) -> tuple[Recording, ...]:
     # As the index has them: a path of another system would not survive being made one of this.
-    files = [recording.paths.files for recording in recordings if isinstance(recording.paths, _Paths)]
+    files: list[Mapping[str, str]] = [r.paths.files for r in recordings if isinstance(r.paths, _Paths)]
     # Of an index that lies elsewhere, what has not moved is no file of that place either.
     base = root if isinstance(path, RemotePath) else path.parent
     moved = relocation([text for its in files for text in its.values()], root, where=str(path))
@@ -197,12 +198,33 @@ def _relocated(recordings: tuple[Recording, ...], root: Path, path: Path) -> tup
     )
 
 
+class _Cells(Mapping[str, str]):
+    """Cells of a row by the names of their columns, which rows share: of a large index, dictionaries fill memory."""
+
+    __slots__ = ("_cells", "_positions")
+
+    def __init__(self, positions: dict[str, int], cells: tuple[str, ...]) -> None:
+        self._positions, self._cells = positions, cells
+
+    def __getitem__(self, name: str) -> str:
+        return self._cells[self._positions[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._positions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
 class _Paths(Mapping[str, Path]):
     """Paths made when they are asked for: of a large index most never are, and making them is most of its reading."""
 
     __slots__ = ("_root", "files")
 
-    def __init__(self, root: Path, files: dict[str, str]) -> None:
+    def __init__(self, root: Path, files: Mapping[str, str]) -> None:
         self._root = root
         self.files = files
 
@@ -237,7 +259,9 @@ class _Rows:
         self._labelled = labelled
         self._header = header
         self._modalities = modalities
-        self._free = [name for name in header if name not in modalities and name not in _TIMES]
+        self._free = tuple(name for name in header if name not in modalities and name not in _TIMES)
+        self._known: dict[str, str] = {}
+        self._positions: dict[tuple[str, ...], dict[str, int]] = {}
         self.faults = RowFaults(path)
 
     def recording(self, row: int, cells: Sequence[str]) -> Recording | None:
@@ -264,9 +288,17 @@ class _Rows:
         start, end = self.faults.span(row, *(values.get(key, "") for key in _TIMES))
         if len(self.faults.errors) > count:
             return None
-        columns = {name: values[name] for name in self._free}
-        label, paths = values.get("label", ""), _Paths(self._directory, files)
-        return Recording(values["id"], label, columns, paths, start, end, row)
+        # Texts that stand in many rows (labels, people, places) are kept once.
+        free = {name: values[name] if name == "id" else self._known.setdefault(values[name], values[name])
+                for name in self._free}  # fmt: skip
+        paths = _Paths(self._directory, self._cells(files))
+        return Recording(values["id"], free.get("label", ""), self._cells(free), paths, start, end, row)
+
+    def _cells(self, values: dict[str, str]) -> _Cells:
+        names = tuple(values)
+        if names not in self._positions:
+            self._positions[names] = {name: place for place, name in enumerate(names)}
+        return _Cells(self._positions[names], tuple(values.values()))
 
     def _check_place(self, row: int, name: str, text: str) -> None:
         if self._moved or (self._here and "://" not in text):
@@ -280,8 +312,8 @@ class _Rows:
             self.faults.add(row, f"{name}: {error.what}", found=error.where or "", remedy=error.remedy or "")
 
 
-def _read_cells(directory: Path, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header and each row with its number."""
+def _read_cells(directory: Path, path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the header, and the rows with their numbers as they are asked for."""
     if not path.is_file():
         found = "no such directory"
         if directory.is_dir():

@@ -85,7 +85,7 @@ def _those_that_are_there(
     root: Path | None,
 ) -> list[Recording]:
     """Leave out recordings of which a file is not there; an index of another machine lacks most of them."""
-    paths = [recording.paths[name] for recording in chosen for name in names]
+    paths = (recording.paths[name] for recording in chosen for name in names)
     if not refuse_elsewhere(paths, where=str(dataset.root / INDEX_NAME), root=root):
         return list(chosen)
     there = []

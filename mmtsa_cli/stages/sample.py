@@ -171,7 +171,9 @@ def _shared_files(protocol: Protocol | None, chosen: Sequence[Recording], names:
     """Return a warning for each modality of which one file both trains and tests: cameras share sensors."""
     warnings = []
     for name in names if protocol else ():
-        files = [(str(recording.paths[name]), recording.start_s, recording.end_s) for recording in chosen]
+        numbers: dict[tuple[str, float | None, float | None], int] = {}
+        parts = ((str(recording.paths[name]), recording.start_s, recording.end_s) for recording in chosen)
+        files = [numbers.setdefault(part, len(numbers)) for part in parts]
         for fold in protocol.folds if protocol else ():
             shared = {files[i] for i in fold.train} & {files[i] for i in fold.test}
             if shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,22 @@ def test_a_large_index_opens_no_file_and_is_quick(tmp_path: Path) -> None:
     assert len(read_index(tmp_path).recordings) == 36_000
     # A second where nothing else runs; to look at every file, or at every row again for each, would take minutes.
     assert time.process_time() - before < 10
+
+
+def test_a_large_index_takes_little_memory_a_row(tmp_path: Path) -> None:
+    cells = (f"clip-{n:05d},walk,person-{n % 20},depth/clip-{n:05d}.mp4,acc/clip-{n:05d}.csv" for n in range(10_000))
+    (tmp_path / "index.csv").write_text("id,label,subject,rgb,acc\n" + "\n".join(cells) + "\n")
+    read_index(tmp_path)
+    tracemalloc.start()
+    try:
+        dataset = read_index(tmp_path)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(dataset.recordings) == 10_000
+    # With dictionaries and the whole table as texts it had been 900 and 1,100.
+    assert kept < 650 * 10_000
+    assert peak < 800 * 10_000
 
 
 def test_the_fingerprint_is_of_what_the_files_say(tmp_path: Path) -> None:
