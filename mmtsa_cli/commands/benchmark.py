@@ -9,6 +9,8 @@ import click
 
 from mmtsa_cli.commands import console, options
 
+_OF_SPEED = ("explain", "compiled", "growth", "accuracy", "whole_paper", "repeats", "batch")
+
 
 @click.command()
 @click.argument("samples", type=options.Place(), required=False)
@@ -71,26 +73,11 @@ from mmtsa_cli.commands import console, options
 def command(
     samples: Path | None,
     output: Path | None,
-    methods: tuple[str, ...] | None,
-    recipe: str | None,
-    settings: tuple[str, ...],
-    protocol: str | None,
-    modalities: tuple[str, ...] | None,
-    seeds: int,
-    jobs: int,
-    cluster: str | None,
-    table: str | None,
     compare: tuple[Path, Path] | None,
     speed: bool,
-    explain: bool,
-    compiled: bool,
-    growth: int | None,
-    accuracy: Path | None,
-    whole_paper: bool,
-    repeats: int,
-    batch: int,
     overwrite: bool,
     as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Train, test and measure systems under one protocol, and rank them in a table.
 
@@ -114,53 +101,32 @@ def command(
       mmtsa benchmark --compare bench other-bench
       mmtsa benchmark --speed --explain --growth 1000 -o speed
     """  # noqa: D301 - click takes the real backspace
+    of_speed = {name: wanted.pop(name) for name in _OF_SPEED}
     if compare:
         _compare(*compare, as_json=as_json)
-        return
-    if speed:
-        if samples or methods or table or recipe:
+    elif speed:
+        if samples or wanted["methods"] or wanted["table"] or wanted["recipe"]:
             raise click.UsageError(
                 "--speed measures the paper's network on clips of its own: only -o goes with it, and --accuracy SAMPLES"
             )
-        _speed(
-            output,
-            overwrite=overwrite,
-            as_json=as_json,
-            repeats=repeats,
-            batch=batch,
-            explain=explain,
-            compiled=compiled,
-            growth=growth or 0,
-            accuracy=str(accuracy) if accuracy else None,
-            whole_paper=whole_paper,
-        )
-        return
-    if explain or compiled or growth or accuracy or whole_paper:
-        raise click.UsageError("--explain, --compile, --growth, --accuracy and --whole-paper go with --speed")
-    if output is None:
-        raise click.UsageError("missing option -o / --output")
+        _speed(output, overwrite=overwrite, as_json=as_json, **of_speed)
+    else:
+        if any(of_speed[name] for name in ("explain", "compiled", "growth", "accuracy", "whole_paper")):
+            raise click.UsageError("--explain, --compile, --growth, --accuracy and --whole-paper go with --speed")
+        if output is None:
+            raise click.UsageError("missing option -o / --output")
+        _ranked(samples, output, overwrite=overwrite, as_json=as_json, **wanted)
+
+
+def _ranked(samples: Path | None, output: Path, *, as_json: bool, **wanted: Any) -> None:
     from mmtsa_cli.stages import benchmark, defaults
 
-    recipe = recipe or ("benchmark-small" if samples is None else None)
     if samples is None:
         samples = defaults.synthetic_samples(note=console.note)
+        wanted["recipe"] = wanted["recipe"] or "benchmark-small"
+    wanted["table"] = int(wanted["table"]) if wanted["table"] else None
     with console.progress("benchmark") as progress:
-        result = benchmark.run(
-            samples,
-            output,
-            methods=methods,
-            recipe=recipe,
-            settings=settings,
-            protocol=protocol,
-            modalities=modalities,
-            seeds=seeds,
-            jobs=jobs,
-            cluster=cluster,
-            table=int(table) if table else None,
-            overwrite=overwrite,
-            progress=progress,
-            note=console.note,
-        )
+        result = benchmark.run(samples, output, progress=progress, note=console.note, **wanted)
     if not result.fresh:
         console.note(f"{output} already holds this result")
     if as_json:
@@ -183,6 +149,8 @@ def _compare(first: Path, second: Path, *, as_json: bool) -> None:
 def _speed(output: Path | None, *, overwrite: bool, as_json: bool, **wanted: Any) -> None:
     from mmtsa_cli.stages import speed, speed_table
 
+    wanted["growth"] = wanted["growth"] or 0
+    wanted["accuracy"] = str(wanted["accuracy"]) if wanted["accuracy"] else None
     facts = speed.run(output, speed.SpeedOptions(**wanted), overwrite=overwrite, note=console.note)
     if as_json:
         console.print_json(facts)

@@ -85,44 +85,20 @@ def run(
 
 
 def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
-    from mmtsa_cli.stages import (
-        speed_fields,
-        speed_items,
-        speed_material,
-        speed_networks,
-        speed_processes,
-        speed_training,
-    )
+    """Measure part after part; each figure is told at once, so that a log of what was interrupted holds it."""
+    from mmtsa_cli.stages import speed_material, speed_processes
 
-    few = max(2, options.repeats // 2)
-    facts: dict[str, Any] = {"machine": _machine()}
+    facts: dict[str, Any] = {"machine": _machine(), "rows": [], "time": {}}
+    if options.explain:
+        facts["ways"] = []
     note("made for the measurements: 16 clips of a video and four sensors, 10 s each")
     shown = speed_material.write_store(work / "store")
     note("whole processes")
-    rows: list[SpeedRow] = speed_processes.process_rows(work, repeats=few)
+    facts["rows"] += _told(note, speed_processes.process_rows(work, repeats=_few(options)))
     with one_thread():
-        note("fields and items, on one core")
-        rows += [
-            speed_fields.field_row(repeats=options.repeats),
-            *speed_items.item_rows(work, shown, repeats=options.repeats),
-        ]
-        parts = {"item": speed_items.time_by_part(work / "store")}
-        ways = _item_ways(work, options.repeats) if options.explain else []
-    note(f"inference and training, on {_cores()} cores")
-    networks = speed_networks.Networks(work / "store")
-    rows += speed_networks.inference_rows(networks, repeats=options.repeats)
-    rows += speed_training.training_rows(networks, batch=options.batch, repeats=few)
-    parts["training step"] = speed_training.time_by_part(networks, batch=options.batch)
-    if options.explain:
-        note("each way on its own")
-        ways += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
-        ways += speed_training.training_ways(networks, batch=min(2, options.batch), repeats=few)
-        facts["ways"] = ways
-    del networks
-    note("memory of training")
-    rows.append(speed_processes.memory_row(work / "store", batch=options.batch))
-    rows += speed_training.device_rows(work / "store", batch=options.batch, repeats=options.repeats)
-    facts.update(rows=[row.facts() for row in rows], time=parts)
+        _on_one_core(facts, work, shown, options, note)
+    _networks(facts, work / "store", options, note)
+    facts["rows"] = [row.facts() for row in facts["rows"]]
     if options.growth:
         facts.update(_growth(work, directory, options, note))
     if options.accuracy:
@@ -134,10 +110,46 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     return facts
 
 
-def _item_ways(work: Path, repeats: int) -> list[dict[str, Any]]:
+def _on_one_core(facts: dict[str, Any], work: Path, shown: Any, options: SpeedOptions, note: Note) -> None:
     from mmtsa_cli.stages import speed_fields, speed_items
 
-    return speed_fields.field_ways(repeats=repeats) + speed_items.item_ways(work / "store", repeats=repeats)
+    repeats = options.repeats
+    note("fields and items, on one core")
+    facts["rows"] += _told(note, [speed_fields.field_row(repeats=repeats)])
+    facts["rows"] += _told(note, speed_items.item_rows(work, shown, repeats=repeats))
+    facts["time"]["item"] = speed_items.time_by_part(work / "store")
+    if options.explain:
+        facts["ways"] += speed_fields.field_ways(repeats=repeats)
+        facts["ways"] += speed_items.item_ways(work / "store", repeats=repeats)
+
+
+def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
+    from mmtsa_cli.stages import speed_networks, speed_processes, speed_training
+
+    few, batch = _few(options), options.batch
+    note(f"inference and training, on {_cores()} cores")
+    networks = speed_networks.Networks(store)
+    facts["rows"] += _told(note, speed_networks.inference_rows(networks, repeats=options.repeats))
+    facts["rows"] += _told(note, speed_training.training_rows(networks, batch=batch, repeats=few))
+    facts["time"]["training step"] = speed_training.time_by_part(networks, batch=batch)
+    if options.explain:
+        note("each way on its own")
+        facts["ways"] += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
+        facts["ways"] += speed_training.training_ways(networks, batch=min(2, batch), repeats=few)
+    del networks
+    note("memory of training")
+    facts["rows"] += _told(note, [speed_processes.memory_row(store, batch=batch)])
+    facts["rows"] += _told(note, speed_training.device_rows(store, batch=batch, repeats=options.repeats))
+
+
+def _few(options: SpeedOptions) -> int:
+    return max(2, options.repeats // 2)
+
+
+def _told(note: Note, rows: list[SpeedRow]) -> list[SpeedRow]:
+    for row in rows:
+        note(row.line())
+    return rows
 
 
 def _growth(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:

@@ -104,9 +104,13 @@ def _sampling(work: Path, counts: Sequence[int], note: Note) -> list[dict[str, A
         note(f"growth: sample and train of {count} clips")
         _multiply(work / "rec", count)
         found = _sampled(work / "rec", work / f"store-{count}")
-        rows.append(_row("sample: time", "clips", count, found["seconds"], "s"))
-        rows.append(_row("sample: peak memory", "clips", count, found["peak_mb"], "MB"))
-        rows.append(_row("train: time of a clip", "clips", count, _training_ms(work / f"store-{count}"), "ms"))
+        own = [
+            _row("sample: time", "clips", count, found["seconds"], "s"),
+            _row("sample: peak memory", "clips", count, found["peak_mb"], "MB"),
+            _row("train: time of a clip", "clips", count, _training_ms(work / f"store-{count}"), "ms"),
+        ]
+        note("; ".join(f"{row['what']} {row['value']:.4g} {row['unit']}" for row in own))
+        rows += own
     return rows
 
 

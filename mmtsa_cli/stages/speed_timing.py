@@ -113,6 +113,11 @@ class SpeedRow:
             return None
         return self.ours <= self.bar if self.absolute else (self.ratio or 0.0) >= self.bar
 
+    def line(self) -> str:
+        """Return the row in a line, as it is told when it is measured."""
+        beside = "" if self.ratio is None else f", naive {self.naive:.4g} {self.unit}, {self.ratio:.1f} x"
+        return f"{self.name}: {self.ours:.4g} {self.unit}{beside}"
+
     def facts(self) -> dict[str, Any]:
         """Return the row as JSON values."""
         return {

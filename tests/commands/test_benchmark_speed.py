@@ -43,6 +43,8 @@ def test_rows_have_ours_naive_and_their_ratio(mmtsa, tiny):
         for row in rows:
             assert row["ours"] > 0
             assert row["ratio"] == pytest.approx(row["naive"] / row["ours"])
+            # Told when it is measured: what is interrupted has its figures in the log.
+            assert f"{row['name']}: {row['ours']:.4g} {row['unit']}, naive" in done.stderr.replace("\n", " ")
     assert {"item", "training step"} == set(facts["time"])
     assert facts["machine"]["cores"] >= 1
 
