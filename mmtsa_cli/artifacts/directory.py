@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, read_manifest, write_manifest
 from mmtsa_cli.artifacts.remote import RemotePath
@@ -133,6 +133,14 @@ def finish(partial: Path, final: Path, manifest: Manifest) -> None:
             replaced.rename(final)
         raise
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def finished(home: Path, manifest: Manifest) -> dict[str, Any] | None:
+    """Return the results of this very work where it is whole, and all that is missing is to put it to its URL."""
+    if not (home / FILE_NAME).is_file():
+        return None
+    before = read_manifest(home)
+    return dict(before.results) if before.same_work(manifest) else None
 
 
 def claim(partial: Path) -> None:

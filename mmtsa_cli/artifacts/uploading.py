@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,17 +61,44 @@ def kept_until_put(final: Path) -> Iterator[Path]:
         here.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield here
-            _put(here, final)
-        except UnreachableError as error:
-            if not here.is_dir():
-                raise
-            remedy = f"all is finished and kept as {here}: give the same command again to put it there"
-            raise UnreachableError(error.what, where=str(final), found=error.found, remedy=remedy) from None
+            _put_later(here, final)
         finally:
             # Where nothing was kept.
             with suppress(OSError):
                 here.parent.rmdir()
     shutil.rmtree(here.parent, ignore_errors=True)
+
+
+def _put_later(here: Path, final: RemotePath) -> None:
+    try:
+        _put(here, final)
+    except UnreachableError as error:
+        remedy = f"all is finished and kept as {here}: give the same command again to put it there"
+        raise UnreachableError(error.what, where=str(final), found=error.found, remedy=remedy) from None
+
+
+def bring(final: RemotePath, here: Path) -> None:
+    """Copy what lies at `final` and not here, so that work goes on where another machine, or this one, has left it.
+
+    A file of the directory, and what is in a directory two levels down, is copied as a whole or not at all; what is
+    here already stays as it is.
+    """
+    entries: dict[Path, list[RemotePath]] = defaultdict(list)
+    for path in final.files():
+        if path.name != _MARK:
+            relative = Path(str(path).removeprefix(f"{final}/"))
+            entries[Path(*relative.parts[:2])].append(path)
+    here.mkdir(parents=True, exist_ok=True)
+    for entry, files in entries.items():
+        if (here / entry).exists():
+            continue
+        with tempfile.TemporaryDirectory(prefix=".bring-", dir=here.parent) as name:
+            for path in files:
+                copy = Path(name) / str(path).removeprefix(f"{final}/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                path.copy_to(copy)
+            (here / entry).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / entry).rename(here / entry)
 
 
 def home_of(final: Path) -> Path:
@@ -94,7 +122,9 @@ def _marked(final: RemotePath) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(MmtsaError, OSError):
-            (final / _MARK).unlink()
+            # Where files of an older result are left, whose manifest is gone, the mark says whose they are.
+            if (final / FILE_NAME).is_file() or final.files() == [final / _MARK]:
+                (final / _MARK).unlink()
         raise
     (final / _MARK).unlink()
 

@@ -16,8 +16,8 @@ _DEFAULT_OUTPUT = Path("ablate")
 @click.option(
     "-o",
     "--output",
-    type=options.LocalPath(),
-    help="Directory to write; it appears when it is whole.  [default: ablate]",
+    type=options.Place(),
+    help="Directory to write, or a URL; it appears when it is whole.  [default: ablate]",
 )
 @click.option(
     "--modalities",

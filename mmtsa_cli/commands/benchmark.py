@@ -14,7 +14,7 @@ _OF_SPEED = ("explain", "compiled", "growth", "accuracy", "whole_paper", "repeat
 
 @click.command()
 @click.argument("samples", type=options.Place(), required=False)
-@click.option("-o", "--output", type=options.LocalPath(), help="Directory to write, or to go on with.")
+@click.option("-o", "--output", type=options.Place(), help="Directory to write, or to go on with, or its URL.")
 @click.option(
     "--methods",
     callback=options.names,

@@ -17,11 +17,13 @@ from mmtsa_cli.artifacts.directory import (
     claim,
     file_names,
     finish,
+    finished,
     partial_path,
     release,
 )
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
+from mmtsa_cli.artifacts.uploading import kept_until_put
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store
@@ -29,8 +31,8 @@ from mmtsa_cli.stages.ablation_grid import Point, points_of, read_axes
 from mmtsa_cli.stages.ablation_table import DIFFERENCES, TABLE, write_ablation
 from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.recipe import Recipe
-from mmtsa_cli.stages.stopping import stop_on_signals
-from mmtsa_cli.stages.units import PARTS, Unit, run_units
+from mmtsa_cli.stages.stopping import Asked, stop_on_signals
+from mmtsa_cli.stages.units import PARTS, Unit, UnitResult, run_units
 
 Progress = Callable[[int, int], None]
 
@@ -71,7 +73,8 @@ def run(
 ) -> AblateResult:
     """Train every point of a grid on every fold with every seed, and make tables of it.
 
-    Until all is trained the result is `OUTPUT.partial`; what is finished there is not trained again.
+    Until all is trained the result is `OUTPUT.partial`, in the cache for an output elsewhere; what is finished there is
+    not trained again.
 
     Parameters
     ----------
@@ -108,21 +111,35 @@ def run(
         return AblateResult(output, False, _text(output), dict(read_manifest(output).results))
     counts = f"rows: {len(points)}, folds: {len(folds.folds)}, seeds: {seeds}"
     note(f"{len(units) * len(units[0])} trainings ({counts})")
-    with stop_on_signals() as asked, _resumable(output, manifest, overwrite=overwrite) as directory:
-        flat = [unit for row in units for unit in row]
-        try:
-            done = run_units(
-                samples, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
-            )
-        except StoppedError as stopped:
-            stopped.exit_code = 128 + (asked.signal or signal.SIGINT)
-            raise
-        results = iter(done)
-        by_point = [[next(results) for _ in row] for row in units]
-        facts = write_ablation(directory, store, points, axes, by_point, folds, first)
-        shutil.rmtree(directory / PARTS, ignore_errors=True)
-        finish(directory, output, replace(manifest, results=facts))
+    with kept_until_put(output) as home:
+        facts = None if overwrite else finished(home, manifest)
+        if facts is None:
+            with stop_on_signals() as asked, _resumable(home, manifest, overwrite=overwrite) as directory:
+                done = iter(_trained(samples, units, directory, protocol, jobs, progress, asked))
+                by_point = [[next(done) for _ in row] for row in units]
+                facts = write_ablation(directory, store, points, axes, by_point, folds, first)
+                shutil.rmtree(directory / PARTS, ignore_errors=True)
+                finish(directory, home, replace(manifest, results=facts))
     return AblateResult(output, True, _text(output), facts)
+
+
+def _trained(
+    samples: Path,
+    units: Sequence[Sequence[Unit]],
+    directory: Path,
+    protocol: str | None,
+    jobs: int,
+    progress: Progress,
+    asked: Asked,
+) -> list[UnitResult]:
+    flat = [unit for row in units for unit in row]
+    try:
+        return run_units(
+            samples, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
+        )
+    except StoppedError as stopped:
+        stopped.exit_code = 128 + (asked.signal or signal.SIGINT)
+        raise
 
 
 def _units(points: Sequence[Point], folds: Protocol, seeds: Sequence[int]) -> list[list[Unit]]:

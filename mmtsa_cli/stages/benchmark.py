@@ -15,6 +15,8 @@ from mmtsa_cli import __version__
 from mmtsa_cli.artifacts.cluster import connected
 from mmtsa_cli.artifacts.directory import check_output, claim, release
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
+from mmtsa_cli.artifacts.remote import RemotePath
+from mmtsa_cli.artifacts.uploading import bring, kept_until_put
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import write_tables
@@ -70,7 +72,8 @@ def run(
     """Train, test and measure systems, and write their table.
 
     The directory grows: run again with other systems or more seeds, it goes on; systems that are complete stay in the
-    table. Samples, recipe, protocol and modalities are one for all of it.
+    table. One that lies elsewhere grows in the cache, where what is there already is brought first. Samples, recipe,
+    protocol and modalities are one for all of it.
 
     Parameters
     ----------
@@ -117,19 +120,20 @@ def run(
         # Told now rather than by every system in turn.
         with connected(cluster):
             pass
-    with _opened(output, manifest, overwrite):
-        before, taught_by = _table_bytes(output), dict(read_manifest(output).results.get("teachers", {}))
+    with kept_until_put(output) as home, _opened(home, output, manifest, overwrite):
+        before, taught_by = _table_bytes(home), dict(read_manifest(home).results.get("teachers", {}))
         units = [unit for method in plan.modalities for unit in plan.units(method)]
-        results = _run(samples, units, output, protocol, jobs, cluster, progress, note)
-        results += _complete(plan, output, {unit.method for unit in units})
+        results = _run(samples, units, home, protocol, jobs, cluster, progress, note)
+        results += _complete(plan, home, {unit.method for unit in units})
         facts = _facts(plan, results)
-        tables = _write(output, facts, results, table)
+        tables = _write(home, facts, results, table, named=f"Benchmark {output}")
         # No input of the directory: other systems may join it, which have no teacher, or another one.
         taught_by |= {name: teacher_inputs(run) for name, run in plan.teachers.items()}
-        write_manifest(output, replace(manifest, results={**_summary(facts), "teachers": taught_by}))
+        write_manifest(home, replace(manifest, results={**_summary(facts), "teachers": taught_by}))
+        fresh = before != _table_bytes(home)
     if all(row["status"] != "done" for row in facts["rows"]):
         raise DataError("every system failed", where=str(output), found=facts["rows"][0]["outcome"])
-    return BenchmarkResult(output, before != _table_bytes(output), facts, tables)
+    return BenchmarkResult(output, fresh, facts, tables)
 
 
 def _manifest(samples: Path, plan: Plan, modalities: Sequence[str] | None) -> Manifest:
@@ -161,21 +165,25 @@ def _check_samples(output: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def _opened(output: Path, manifest: Manifest, overwrite: bool) -> Iterator[None]:
-    """Keep the directory for this process, with a manifest from the beginning."""
-    with _faults_told(output):
-        output.mkdir(parents=True, exist_ok=True)
-        claim(output)
+def _opened(home: Path, output: Path, manifest: Manifest, overwrite: bool) -> Iterator[None]:
+    """Keep the directory for this process, with a manifest from the beginning, and what lies at a URL brought to it."""
+    with _faults_told(home):
+        if isinstance(output, RemotePath):
+            check_output(home, manifest, overwrite=overwrite)
+        home.mkdir(parents=True, exist_ok=True)
+        claim(home)
         try:
             if overwrite:
-                shutil.rmtree(output)
-                output.mkdir()
-                claim(output)
-            if not (output / FILE_NAME).is_file():
-                write_manifest(output, manifest)
+                shutil.rmtree(home)
+                home.mkdir()
+                claim(home)
+            elif isinstance(output, RemotePath) and (output / FILE_NAME).is_file():
+                bring(output, home)
+            if not (home / FILE_NAME).is_file():
+                write_manifest(home, manifest)
             yield
         finally:
-            release(output)
+            release(home)
 
 
 @contextmanager
@@ -253,7 +261,7 @@ def _facts(plan: Plan, results: Sequence[UnitResult]) -> dict[str, Any]:
 
 
 def _write(
-    output: Path, facts: Mapping[str, Any], results: Sequence[UnitResult], table: int | None
+    output: Path, facts: Mapping[str, Any], results: Sequence[UnitResult], table: int | None, *, named: str
 ) -> tuple[Shown, ...]:
     """Write all files and return the tables for a terminal."""
     from mmtsa_cli.reporting.plots import plot_accuracy_latency
@@ -265,9 +273,9 @@ def _write(
     said = {name: pooled([result for result in results if result.unit.method == name]) for name in done}
     write_differences(output, DIFFERENCES, said, what="method")
     write_tables(output, TABLE, title, columns_of(rows), rows, facts["notes"])
-    named = [{**row, "name": row["method"]} for row in rows]
-    plot_accuracy_latency(output / PLOT, named, title=f"{title}: accuracy and time of one clip")
-    tables = shown_in_two(f"Benchmark {output}: {title}", rows, facts["notes"])
+    points = [{**row, "name": row["method"]} for row in rows]
+    plot_accuracy_latency(output / PLOT, points, title=f"{title}: accuracy and time of one clip")
+    tables = shown_in_two(f"{named}: {title}", rows, facts["notes"])
     if table:
         paper = laid_out(table, rows, protocol=facts["protocol"], data=facts["data"])
         write_tables(output, f"table-{table}", *paper)

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from mmtsa_cli.artifacts.directory import check_output
-from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest
+from mmtsa_cli.artifacts.directory import check_output, finished
+from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 from mmtsa_cli.artifacts.options import to_mapping
 from mmtsa_cli.artifacts.unchanged import unchanged
 from mmtsa_cli.artifacts.uploading import home_of, kept_until_put
@@ -84,7 +84,7 @@ def run(
             return StageResult(output, False, dict(from_first(lambda: read_manifest(output).results)))
         check_teacher(teacher, store, folds.folds, plan)
         with kept_until_put(output) if is_first() else nullcontext(home_of(output)) as home:
-            before = from_first(lambda: None if overwrite else _finished_here(home, manifest))
+            before = from_first(lambda: None if overwrite else finished(home, manifest))
             if before is not None:
                 return StageResult(output, True, before)
             partial = from_first(lambda: open_partial(home, manifest, resume=resume, overwrite=overwrite))
@@ -98,13 +98,6 @@ def run(
                 if is_first():
                     finish_partial(partial, home, dataclasses.replace(manifest, results=facts))
     return StageResult(output, True, facts)
-
-
-def _finished_here(home: Path, manifest: Manifest) -> dict[str, Any] | None:
-    """Return the facts of this training where all that is missing is to put it to the URL that is its place."""
-    if not (home / FILE_NAME).is_file() or not read_manifest(home).same_work(manifest):
-        return None
-    return dict(read_manifest(home).results)
 
 
 def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:

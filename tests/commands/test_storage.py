@@ -143,6 +143,25 @@ def test_what_was_put_in_part_is_never_taken_for_whole(mmtsa, ten, elsewhere, mo
     assert len(Store(place_of(out))) == 10
 
 
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_a_result_that_could_not_be_replaced_leaves_the_place_ours(mmtsa, ten, memory, monkeypatch, after):
+    out, really, count = f"{memory}/samples", RemotePath.upload, iter(range(100))
+    mmtsa("sample", ten, "-o", out, *SMALL)
+
+    def failing(path: RemotePath, local: Path) -> None:
+        if next(count) == after:
+            raise UnreachableError("cannot be written", where=str(path), found="no answer")
+        really(path, local)
+
+    other = ("--modalities", "rgb", *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(RemotePath, "upload", failing)
+        mmtsa("sample", ten, "-o", out, *other, "--overwrite", expect=1)
+    assert "manifest.json" not in [path.name for path in RemotePath(out).files()]
+    mmtsa("sample", ten, "-o", out, *other)
+    assert sorted(content(out)) == ["clips.csv", "frames-rgb.bin", "frames-rgb.npy", "store.json"]
+
+
 def test_what_a_killed_stage_left_is_replaced_and_what_is_not_ours_is_not(mmtsa, ten, elsewhere, tmp_path):
     out = RemotePath(f"{elsewhere}/samples")
     (tmp_path / "x").write_text("x")
