@@ -59,13 +59,10 @@ def positive(value_type: Any = float) -> Any:
     return click.IntRange(min=1) if value_type is int else click.FloatRange(min=0, min_open=True)
 
 
-output_directory = click.option(
-    "-o",
-    "--output",
-    type=Place(),
-    required=True,
-    help="Directory to write, or a URL as in s3://bucket/name; it appears when it is whole.",
-)
+_WRITTEN = "Directory to write, or a URL as in s3://bucket/name; it appears when it is whole."
+output_directory = click.option("-o", "--output", type=Place(), required=True, help=_WRITTEN)
+output_unless_shown = click.option("-o", "--output", type=Place(), help=_WRITTEN)
+"""Of a command that can also show what it would do, which writes nothing."""
 overwrite = click.option(
     "--overwrite", is_flag=True, help="Replace an earlier result of this command in the output directory."
 )

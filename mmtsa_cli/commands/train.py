@@ -12,7 +12,7 @@ from mmtsa_cli.commands import console, options
 
 @click.command()
 @click.argument("samples", type=options.Place(), required=False)
-@options.output_directory
+@options.output_unless_shown
 @click.option(
     "--recipe", help="A YAML file, or a recipe of the package: utd-mhad, paper, synthetic.  [default: recommended]"
 )
@@ -44,12 +44,12 @@ from mmtsa_cli.commands import console, options
     help="With --nproc: how often all go on from the last checkpoint as one of them has died.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
-@click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included, and stop.")
+@click.option("--show-recipe", is_flag=True, help="Print the whole recipe as YAML, defaults included; train nothing.")
 @options.overwrite
 @options.json_output
 def command(
     samples: Path | None,
-    output: Path,
+    output: Path | None,
     recipe: str | None,
     settings: tuple[str, ...],
     protocol: str | None,
@@ -89,8 +89,10 @@ def command(
     if show_recipe:
         from mmtsa_cli.stages import train
 
-        click.echo(train.show_recipe(recipe, settings), nl=False)
+        click.echo(train.show_recipe(recipe, settings, modalities, seed), nl=False)
         return
+    if output is None:
+        raise click.UsageError("missing option -o / --output")
     wishes = {"recipe": recipe, "settings": settings, "protocol": protocol, "modalities": modalities, "seed": seed}
     with console.training_log() as log:
         told = {"listen": log, "warn": console.warn}

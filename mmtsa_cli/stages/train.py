@@ -100,13 +100,17 @@ def run(
     return StageResult(output, True, facts)
 
 
-def show_recipe(recipe: str | None, settings: Sequence[str] = ()) -> str:
+def show_recipe(
+    recipe: str | None,
+    settings: Sequence[str] = (),
+    modalities: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> str:
     """Return the whole recipe as YAML, defaults included."""
     import yaml
 
-    return yaml.safe_dump(
-        to_mapping(read_recipe(recipe or DEFAULT_RECIPE, settings)), sort_keys=False, allow_unicode=True
-    )
+    plan = _recipe(recipe, settings, modalities, seed)
+    return yaml.safe_dump(to_mapping(plan), sort_keys=False, allow_unicode=True)
 
 
 def _recipe(recipe: str | None, settings: Sequence[str], modalities: Sequence[str] | None, seed: int | None) -> Recipe:

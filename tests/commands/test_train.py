@@ -277,7 +277,9 @@ def test_what_is_no_sample_store_is_named(mmtsa, synthetic, trained, tmp_path):
 
 
 def test_the_whole_recipe_can_be_shown(mmtsa, quick):
-    shown = mmtsa("train", "-o", "x", "--recipe", quick, "--set", "training.lr=0.5", "--show-recipe").stdout
+    shown = mmtsa("train", "--recipe", quick, "--set", "training.lr=0.5", "--seed", 3, "--show-recipe").stdout
     assert "lr: 0.5" in shown
+    assert "seed: 3" in shown
+    assert "missing option -o" in mmtsa("train", "--recipe", quick, expect=2).stderr
     assert "width: 0.125" in shown
     assert "momentum: 0.9" in shown
