@@ -251,7 +251,11 @@ class Samples:
             i: crop_to(decode_frame(self.store.jpeg(name, candidates[i]), grey, reduction), box, size)
             for i in np.unique(chosen)
         }
-        frames = np.stack([np.concatenate([shown[i] for i in snippet], axis=-1) for snippet in chosen])
+        channels = 1 if grey else 3
+        frames = np.empty((len(chosen), size, size, channels * chosen.shape[1]), np.uint8)
+        for segment, snippet in enumerate(chosen):
+            for place, i in enumerate(snippet):
+                frames[segment, :, :, place * channels : (place + 1) * channels] = shown[i]
         return relight(frames, augmentation.video, rng) if augmentation and rng else frames
 
     def _check(self) -> None:
@@ -311,5 +315,6 @@ def crop_to(frame: Any, box: CropBox, size: int) -> Any:
     y, x, s = round(top * short), round(left * short), max(1, round(side * short))
     part = frame[y : y + s, x : x + s]
     interpolation = cv2.INTER_AREA if s > size else cv2.INTER_LINEAR
-    scaled = cv2.resize(part, (size, size), interpolation=interpolation).reshape(size, size, frame.shape[2])
-    return scaled[:, ::-1] if mirrored else scaled
+    scaled = cv2.resize(part, (size, size), interpolation=interpolation)
+    # A view backwards would be copied pixel by pixel afterwards.
+    return (cv2.flip(scaled, 1) if mirrored else scaled).reshape(size, size, frame.shape[2])
