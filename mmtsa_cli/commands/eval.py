@@ -90,7 +90,14 @@ def command(
     if as_json:
         console.print_json(result.metrics)
         return
-    metrics = result.metrics
+    _print_scores(output, result.metrics)
+    _print_conditions(result.metrics)
+    if "calibration" in result.metrics:
+        _print_calibration(result.metrics["calibration"])
+    _say_of_scores(result.metrics)
+
+
+def _print_scores(output: Path, metrics: dict) -> None:
     if len(metrics["folds"]) > 1:
         console.print_table("Folds", _COLUMNS, [(fold["name"], *_row(fold)) for fold in metrics["folds"]])
     console.print_table(f"Evaluation {output}, {metrics['protocol']}", _COLUMNS, [("all", *_row(metrics))])
@@ -102,6 +109,10 @@ def command(
             for n, c in metrics["per_class"].items()
         ],
     )
+
+
+def _print_conditions(metrics: dict) -> None:
+    """Print what was measured of missing modalities, fewer segments and faults, where it was asked for."""
     if "subsets" in metrics:
         rows = [("+".join(row["modalities"]), *_row(row)) for row in metrics["subsets"]]
         console.print_table("Subsets of the modalities", ("modalities", *_COLUMNS[1:]), rows)
@@ -114,8 +125,9 @@ def command(
         console.print_table("Faults", ("fault", "strength", *_COLUMNS[1:]), [sound, *faulty])
         about = {row["fault"]: row["about"] for row in metrics["robustness"]}
         console.note("strengths: " + "; ".join(f"{fault}, {what}" for fault, what in about.items()))
-    if "calibration" in metrics:
-        _print_calibration(metrics["calibration"])
+
+
+def _say_of_scores(metrics: dict) -> None:
     if "ceilings" in metrics:
         best = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ceilings"].items())
         console.note(f"best possible accuracy on these recordings: {best}")
