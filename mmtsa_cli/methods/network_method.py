@@ -9,12 +9,9 @@ from __future__ import annotations
 import copy
 import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +21,7 @@ from torch import Tensor, nn
 from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.methods.batches import BatchPlan, evaluation_batches, prefetched
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.models.cost import macs, parameters
 from mmtsa_cli.models.inference import Precision, ready_for_inference
@@ -40,13 +38,12 @@ from mmtsa_cli.training.optimisation import (
     deterministic_algorithms,
     uses_bfloat16,
 )
-from mmtsa_cli.training.parts import Part, Split, split_of
+from mmtsa_cli.training.parts import split_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Progress = Callable[[int, int], None]
-T = TypeVar("T")
 
 
 class CrossEntropy(Protocol):
@@ -318,7 +315,7 @@ class NetworkMethod(ABC):
         total = self.options.draws * len(own)
         for draw in range(self.options.draws):
             parts = []
-            for batch in _prefetched(_evaluation_batches(samples, own, draw, seed), self.options.training.workers):
+            for batch in prefetched(evaluation_batches(samples, own, draw, seed), self.options.training.workers):
                 parts.append(forward(batch))
                 progress(draw * len(own) + sum(len(part[0]) for part in parts), total)
             stacked = [gathered(own, np.concatenate(side), len(samples)) for side in zip(*parts, strict=True)]
@@ -339,7 +336,7 @@ class NetworkMethod(ABC):
 
         # As it is trained: a copy for inference would have to be made anew after each epoch.
         network, options, own = self.network.eval(), self.options.training, own_part(len(validation))
-        drawn = _prefetched(_evaluation_batches(validation, own, 0, 0), options.workers)
+        drawn = prefetched(evaluation_batches(validation, own, 0, 0), options.workers)
         centre = [self._forward(batch, network, options.precision)[0] for batch in drawn]
         probabilities = gathered(own, np.concatenate(centre), len(validation))
         result = score(validation.labels, probabilities.argmax(axis=1), len(self.classes))
@@ -392,59 +389,6 @@ def _input(samples: Samples, name: str, options: Any) -> Input:
     return Input("sensor", len(stored.channels), bounds, size=samples.window_samples(name))
 
 
-class BatchPlan:
-    """Which clips each step of each epoch gets, and how they are drawn: all from the seed.
-
-    A clip's draw follows from its own generator, so it is the same in whichever part of a batch and process.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        size: int,
-        augmentation: Augmentation,
-        seed: int,
-        *,
-        workers: int = 1,
-        split: Split | None = None,
-    ) -> None:
-        self._samples, self._augmentation, self._seed, self._workers = samples, augmentation, seed, workers
-        self._split = split or Split()
-        # A last batch of one clip has no variance for batch norm: it joins the one before.
-        self.steps = max(1, len(samples) // size)
-
-    def batches(self, epoch: int, first: int) -> Iterable[list[Part[Batch]]]:
-        """Return the batches of an epoch from a step on, of each the parts that this process computes."""
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._samples))
-        steps = np.array_split(order, self.steps)
-        return _prefetched((partial(self._draw, epoch, clips) for clips in steps[first:]), self._workers)
-
-    def _draw(self, epoch: int, clips: NDArray[np.int64]) -> list[Part[Batch]]:
-        parts = []
-        for number, own, share in self._split.of(clips):
-            generators = [_generator(self._seed, epoch, int(position)) for position in own]
-            batch = self._samples.batch(own.tolist(), generators=generators, augmentation=self._augmentation)
-            parts.append(Part(batch, number, share))
-        return parts
-
-
-def _evaluation_batches(samples: Samples, own: Sequence[int], draw: int, seed: int) -> Iterator[Callable[[], Batch]]:
-    # Small enough for any machine; the result does not depend on it.
-    size = 32
-    for start in range(0, len(own), size):
-        positions = list(own[start : start + size])
-        yield partial(samples.batch, positions, generators=evaluation_generators(seed, draw, positions))
-
-
-def evaluation_generators(seed: int, draw: int, positions: Sequence[int]) -> list[np.random.Generator] | None:
-    """Return what draws some clips for the `draw`-th time of an evaluation; None, their centres, for draw 0."""
-    return [_generator(seed, 2**31 + draw, position) for position in positions] if draw else None
-
-
-def _generator(seed: int, epoch: int, position: int) -> np.random.Generator:
-    return np.random.default_rng([seed, epoch, position])
-
-
 def _mixup_partner(count: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, float]:
     order = torch.randperm(count, generator=generator)
     seed = int(torch.randint(2**31, (1,), generator=generator))
@@ -455,21 +399,3 @@ def _mixup_partner(count: int, alpha: float, generator: torch.Generator) -> tupl
 def _mix(tensor: Tensor, order: Tensor, share: float) -> Tensor:
     mixed = share * tensor.float() + (1 - share) * tensor[order].float()
     return mixed.round().to(torch.uint8) if tensor.dtype == torch.uint8 else mixed
-
-
-def _prefetched(draws: Iterable[Callable[[], T]], workers: int, ahead: int = 2) -> Iterator[T]:
-    """Yield what `draws` return in their order, drawn by threads while the network works on those before.
-
-    A draw depends on nothing but its own generators, so it is the same whoever makes it, and when.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="draw")
-    waiting: deque[Future[T]] = deque()
-    try:
-        for draw in draws:
-            waiting.append(pool.submit(draw))
-            if len(waiting) >= workers + ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

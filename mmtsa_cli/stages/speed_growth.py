@@ -134,8 +134,8 @@ def _multiply(recordings: Path, count: int) -> None:
 
 def _training_ms(store: Path) -> float:
     """Return the milliseconds a clip of some steps of training, drawing included."""
+    from mmtsa_cli.methods.batches import BatchPlan
     from mmtsa_cli.methods.mmtsa import Mmtsa
-    from mmtsa_cli.methods.network_method import BatchPlan
     from mmtsa_cli.stages.recipe import read_recipe
     from mmtsa_cli.stages.speed_training import step_of
 

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmtsa_cli.methods.batches import evaluation_generators
 from mmtsa_cli.methods.mmtsa import Mmtsa
-from mmtsa_cli.methods.network_method import evaluation_generators
 from mmtsa_cli.models.inference import GroupedSensors, Precision, fold_norms, ready_for_inference
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
