@@ -16,7 +16,8 @@ from mmtsa_cli.recordings.cleaning import RawSeries, fill_gaps, part
 from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording
 from mmtsa_cli.recordings.reading import first_stamp, read_raw
 from mmtsa_cli.recordings.series import Series, shift
-from mmtsa_cli.recordings.video import Video, open_video
+from mmtsa_cli.recordings.video import Video
+from mmtsa_cli.recordings.video_files import open_video
 
 _WORTH_A_NOTE_S = 0.1
 _QUARTER_S = 900

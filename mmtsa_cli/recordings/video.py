@@ -5,16 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from mmtsa_cli.recordings.arrays import check_exists
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from mmtsa_cli.recordings.index import ModalitySpec
 
 
 @dataclass(frozen=True)
@@ -108,28 +103,3 @@ class Video(ABC):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def open_video(path: Path, spec: ModalitySpec, *, duration_s: float | None = None) -> Video:
-    """Open a video file, or the depth of a `.mat` file as a grey video.
-
-    Parameters
-    ----------
-    spec : ModalitySpec
-        For `.mat`: `variable`, `rate` and `depth_range_mm`.
-    duration_s : float, optional
-        Of a `.mat` file without rate: the time that its frames are spread over evenly.
-
-    Raises
-    ------
-    DataError
-        The file is missing, empty, truncated beyond reading, no video, or one without a video stream.
-    """
-    check_exists(path)
-    if path.suffix.lower() == ".mat":
-        from mmtsa_cli.recordings.depth import DepthVideo
-
-        return DepthVideo(path, spec, duration_s=duration_s)
-    from mmtsa_cli.recordings.decoding import DecodedVideo
-
-    return DecodedVideo(path)

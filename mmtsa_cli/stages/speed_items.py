@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.recordings.index import ModalitySpec
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 from mmtsa_cli.sampling.augmentation import VideoAugmentation
 from mmtsa_cli.sampling.draw import Augmentation, DrawOptions, Samples, crop_to, decode_frame
 from mmtsa_cli.sampling.store import Store

@@ -31,7 +31,7 @@ from PIL import Image
 from mmtsa_cli.imaging.field import gramian, rescale
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.reading import read_series
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 from mmtsa_cli.sampling.augmentation import VideoAugmentation
 from mmtsa_cli.sampling.draw import Augmentation, DrawOptions, Samples
 from mmtsa_cli.sampling.packing import CuttingOptions

@@ -17,7 +17,7 @@ from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError, place_of
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.reading import read_series
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 from tests.trees.servers import content, put
 
 SMALL = ("--segments", 2, "--frames", 2, "--window", 1, "--short-side", 32, "--jobs", 1)

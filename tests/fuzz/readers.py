@@ -99,7 +99,7 @@ def _sampled(spec: ModalitySpec) -> Callable[[Path], object]:
 
 
 def _mat(file: Path) -> object:
-    from mmtsa_cli.recordings.video import open_video
+    from mmtsa_cli.recordings.video_files import open_video
 
     try:
         with open_video(file, ModalitySpec("video", rate=10.0)) as video:
@@ -110,7 +110,7 @@ def _mat(file: Path) -> object:
 
 
 def _video(file: Path) -> object:
-    from mmtsa_cli.recordings.video import open_video
+    from mmtsa_cli.recordings.video_files import open_video
 
     with open_video(file, ModalitySpec("video")) as video:
         video.probe()

@@ -19,7 +19,7 @@ from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.packet_clock import Packets, sample_times
 from mmtsa_cli.recordings.reading import read_raw, read_series
 from mmtsa_cli.recordings.telemetry import open_telemetry, sensors_of
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 from tests.trees.gopro import acc, device, gyro, klv, nest, packets, text, write_camera_video
 from tests.trees.videos import write_video
 

@@ -15,7 +15,7 @@ from mmtsa_cli.recordings import decoding
 from mmtsa_cli.recordings.depth import grey_of_depth
 from mmtsa_cli.recordings.displayed import _on_one_thread, displayed
 from mmtsa_cli.recordings.index import ModalitySpec
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 from tests.trees.damaged import blank, cut_off, trim
 from tests.trees.utd_mhad import FRAMES, HEIGHT, WIDTH, depth_frames
 from tests.trees.videos import level, write_audio, write_video

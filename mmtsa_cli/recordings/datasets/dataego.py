@@ -19,7 +19,7 @@ from mmtsa_cli.recordings.datasets.dataego_rows import RATE, SENSORS, Part, Reco
 from mmtsa_cli.recordings.datasets.dataego_splits import FOLDS, PROTOCOLS, by_recording, official_side
 from mmtsa_cli.recordings.datasets.tree import FileTree
 from mmtsa_cli.recordings.index import ModalitySpec, Recording
-from mmtsa_cli.recordings.video import open_video
+from mmtsa_cli.recordings.video_files import open_video
 
 _CLIP_S, _OVERLAP_S = 15.0, 5.0
 _FILE = re.compile(
