@@ -98,6 +98,7 @@ def test_the_whole_of_it_with_growth(mmtsa, tmp_path):
     assert all(what in names for what in ("field", "item", "train", "infer", "imagify", "--help", "memory"))
 
 
+@pytest.mark.slow
 def test_accuracy_stands_beside_speed_and_says_what_each_step_costs(mmtsa, tiny, samples, tmp_path, monkeypatch):
     from mmtsa_cli.stages import speed_accuracy
 

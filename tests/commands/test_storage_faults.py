@@ -169,7 +169,7 @@ def test_nothing_answers(mmtsa, s3, tmp_path, monkeypatch):
             1,
             "s3://data/x: no such directory, expected a directory made",
         ),
-        (("benchmark", "s3://data/x", "-o", "s3://data/run"), 2, "expected a path of this machine, found a URL"),
+        (("report", "s3://data/x", "-o", "report.html"), 2, "expected a path of this machine, found a URL"),
         (("check", "strange://data/x"), 2, "no strange:// is known, expected s3, gs, https"),
         (("check", "zip://rec::s3://data/x.zip"), 2, "a URL in another one; unpack the archive"),
     ],

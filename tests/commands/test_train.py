@@ -122,7 +122,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(mmtsa, samp
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_and_resumed_it_equals_the_uninterrupted_one(mmtsa, samples, quick, tmp_path, how):
     settings = ["--set", "training.epochs=4", "--set", "training.batch_size=7", "--set", "validation.count=1"]
     common = ["--recipe", str(quick), "--modalities", "acc_watch,gyro", *settings]

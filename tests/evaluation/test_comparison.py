@@ -102,7 +102,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(11)
     people = np.repeat(np.arange(20), 15)
     holds = []
-    for _ in range(200):
+    for _ in range(100):
         ease = rng.normal(0, 0.08, size=20)[people]
         true = rng.integers(4, size=300)
         one, other = (predictions(rng, true, level + ease, 4) for level in (0.7, 0.6))

@@ -397,8 +397,15 @@ def test_progress_counts_recordings_and_processes_give_what_one_gives(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of a terminal")
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("how", "jobs"),
+    [
+        (signal.SIGINT, 1),
+        (signal.SIGKILL, 2),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_one_that_was_ended_goes_on(mmtsa, many: Path, cache: Path, jobs: int, how: signal.Signals) -> None:
     before = content(many)
     process = subprocess.Popen(
