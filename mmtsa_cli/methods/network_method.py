@@ -37,6 +37,7 @@ from mmtsa_cli.training.optimisation import (
     compile_backbones,
     deterministic_algorithms,
     uses_bfloat16,
+    with_least_steps,
 )
 from mmtsa_cli.training.parts import split_of
 
@@ -229,6 +230,7 @@ class NetworkMethod(ABC):
         options = self.options.training
         split = split_of(options, size)
         plan = BatchPlan(samples, size, self.options.augmentation, seed, workers=options.workers, split=split)
+        options = with_least_steps(options, plan.steps)
         if options.compile:
             compile_backbones(self.network)
         validate = (lambda network: self._validate(validation)) if validation else None

@@ -24,6 +24,7 @@ from mmtsa_cli.stages.teaching import check_teacher, open_teacher, teacher_input
 from mmtsa_cli.stages.training_data import KEY, MODEL_NAME, note_training_data
 from mmtsa_cli.stages.training_event import Listener, TrainingEvent
 from mmtsa_cli.stages.unfinished import finish_partial, kept_for_resume, open_partial
+from mmtsa_cli.training.optimisation import TrainingOptions, with_least_steps
 
 DEFAULT_RECIPE = "recommended"
 
@@ -92,7 +93,7 @@ def run(
             with stop_on_signals(patient=size() > 1) as asked, kept_for_resume(partial, asked):
                 with unchanged(store.states):
                     for number, fold in enumerate(folds.folds, start=1):
-                        reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training.epochs)
+                        reporter = _Reporter(listen, fold.name, number, len(folds.folds), plan.training)
                         taught_by = teacher_of(teacher, fold, folds.folds, plan)
                         facts["folds"].append(_train_fold(partial, store, plan, fold, reporter, asked, taught_by, warn))
                 if is_first():
@@ -227,14 +228,15 @@ def _silent(state: Any, step: int, steps: int) -> None:
 class _Reporter:
     """Turns the loop's reports into events."""
 
-    def __init__(self, listen: Listener, fold: str, number: int, folds: int, epochs: int) -> None:
-        self._listen, self._about, self._epochs = listen, (fold, number, folds), epochs
+    def __init__(self, listen: Listener, fold: str, number: int, folds: int, options: TrainingOptions) -> None:
+        self._listen, self._about, self._options = listen, (fold, number, folds), options
         self._told = 0
 
     def __call__(self, state: Any, step: int, steps: int) -> None:
+        epochs = with_least_steps(self._options, steps).epochs
         new_row = state.history[-1] if len(state.history) > self._told and state.step == 0 else None
         self._told = len(state.history)
         done = state.epoch + (state.step / steps)
         spent = sum(row["seconds"] for row in state.history) + state.sums[3]
-        left = spent / done * (self._epochs - done) if done else None
-        self._listen(TrainingEvent(*self._about, state.epoch, self._epochs, step, steps, new_row, left))
+        left = spent / done * (epochs - done) if done else None
+        self._listen(TrainingEvent(*self._about, state.epoch, epochs, step, steps, new_row, left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ class TrainingOptions:
     """
 
     epochs: int = option(80, "passes over the training clips", low=1)
+    least_steps: int = option(0, "steps at least: where clips are few, epochs are added until there are so many", low=0)
     batch_size: int = option(16, "clips a step, whatever the number of processes", low=1)
     parts: int = option(
         0,
@@ -161,6 +163,11 @@ def build_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay, fused=True)
+
+
+def with_least_steps(options: TrainingOptions, steps_per_epoch: int) -> TrainingOptions:
+    """Return the options with as many epochs as `least_steps` asks for."""
+    return dataclasses.replace(options, epochs=max(options.epochs, math.ceil(options.least_steps / steps_per_epoch)))
 
 
 def learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Callable[[int], float]:

@@ -283,6 +283,21 @@ def test_what_is_no_sample_store_is_named(mmtsa, synthetic, trained, tmp_path):
     assert "none: no such directory, expected a directory made by `mmtsa train`" in done.stderr
 
 
+def test_few_clips_are_trained_on_for_more_epochs(mmtsa, samples, quick, tmp_path):
+    arguments = ("--recipe", quick, "--modalities", "gyro", "--set", "training.epochs=1", "--json")
+    done = mmtsa("train", samples, "-o", tmp_path / "run", *arguments, "--set", "training.least_steps=7")
+    (fold,) = json.loads(done.stdout)["folds"]
+    steps = max(1, fold["train_clips"] // 28)
+    assert fold["epochs"] == -(-7 // steps) > 1
+    assert f"epoch 1 of {fold['epochs']}: " in done.stderr
+    log = (tmp_path / "run" / "folds" / "cross-subject" / "log.csv").read_text().splitlines()
+    assert len(log) == 1 + fold["epochs"]
+    # The schedule is that of all of them: the rate falls to the last.
+    rates = [float(row[log[0].split(",").index("lr")]) for row in (line.split(",") for line in log[1:])]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > rates[-1]
+
+
 def test_the_whole_recipe_can_be_shown(mmtsa, quick):
     shown = mmtsa("train", "--recipe", quick, "--set", "training.lr=0.5", "--seed", 3, "--show-recipe").stdout
     assert "lr: 0.5" in shown

@@ -11,7 +11,7 @@ from torch import nn
 from mmtsa_cli.errors import ArtifactError, MmtsaError
 from mmtsa_cli.training.checkpoint import BEST, LAST, load_tensors
 from mmtsa_cli.training.loop import Run, TrainingStoppedError, Work, train
-from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device, learning_rate
+from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device, learning_rate, with_least_steps
 from mmtsa_cli.training.parts import Part
 
 OPTIONS = TrainingOptions(epochs=4, optimizer="adamw", lr=0.01, schedule="cosine", average=0.9, precision="float32")
@@ -121,6 +121,14 @@ def test_a_damaged_or_foreign_checkpoint_is_named(tmp_path):
     (tmp_path / "a" / LAST).write_bytes(data[: len(data) // 2])
     with pytest.raises(ArtifactError, match=r"last.safetensors: damaged"):
         train(make_network(), make_work(), OPTIONS, seed=5, run=Run(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("least", "steps", "epochs"), [(0, 3, 10), (29, 3, 10), (30, 3, 10), (31, 3, 11), (600, 7, 86)]
+)
+def test_few_clips_get_as_many_steps(least, steps, epochs):
+    options = TrainingOptions(epochs=10, least_steps=least)
+    assert with_least_steps(options, steps) == dataclasses.replace(options, epochs=epochs)
 
 
 def test_schedules():
