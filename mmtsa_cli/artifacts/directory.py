@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
-import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
+from mmtsa_cli.artifacts.claims import LOCK, claim, is_mine_or_nobodys, release
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, read_manifest, write_manifest
 from mmtsa_cli.artifacts.remote import RemotePath
 from mmtsa_cli.artifacts.uploading import is_left_over, uploaded_directory
 from mmtsa_cli.errors import ArtifactError, UsageError
 
-_LOCK = ".writing"
-_LOOKS, _LOOK_S = 5, 0.02
 State = Literal["new", "done"]
 
 
@@ -103,8 +99,7 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
             claim(partial)
         except BaseException:
             # Where another process was quicker, the directory is its own.
-            owner = _owner(partial)
-            if owner is None or owner["pid"] == os.getpid():
+            if is_mine_or_nobodys(partial):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
     try:
@@ -120,7 +115,7 @@ def new_directory(final: Path, manifest: Manifest, *, results: dict | None = Non
 def finish(partial: Path, final: Path, manifest: Manifest) -> None:
     """Add the manifest to a directory that is whole, and give it its final name."""
     write_manifest(partial, manifest)
-    (partial / _LOCK).unlink(missing_ok=True)
+    release(partial)
     replaced = _replaced_path(final)
     if final.is_dir():
         shutil.rmtree(replaced, ignore_errors=True)
@@ -141,77 +136,6 @@ def finished(home: Path, manifest: Manifest) -> dict[str, Any] | None:
         return None
     before = read_manifest(home)
     return dict(before.results) if before.same_work(manifest) else None
-
-
-def claim(partial: Path) -> None:
-    """Mark `partial` as being written by this process.
-
-    Raises
-    ------
-    ArtifactError
-        Another living process writes it, or one of another machine, of which that cannot be known.
-    """
-    lock = partial / _LOCK
-    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
-    while not _written_first(lock, json.dumps(mine)):
-        owner = _owner(partial)
-        if owner and (owner["pid"], owner["host"]) != (mine["pid"], mine["host"]):
-            far = owner["host"] != mine["host"]
-            raise ArtifactError(
-                f"being written by process {owner['pid']} on {owner['host']}",
-                where=str(partial),
-                remedy=f"wait for it, or name another directory{f'; if it has died, remove {lock}' if far else ''}",
-            )
-        lock.unlink(missing_ok=True)
-
-
-def _written_first(lock: Path, text: str) -> bool:
-    """Write a file that is not there yet; return whether it was not."""
-    try:
-        return _named_whole(lock, text)
-    except (OSError, AttributeError):
-        # A system or a file system without files that have no name yet.
-        pass
-    try:
-        stream = lock.open("x", encoding="utf-8")
-    except FileExistsError:
-        return False
-    try:
-        with stream:
-            stream.write(text)
-    except BaseException:
-        lock.unlink(missing_ok=True)
-        raise
-    return True
-
-
-def _named_whole(lock: Path, text: str) -> bool:
-    """Write a file without a name and then give it one: who looks finds all of it, or none."""
-    directory = os.open(lock.parent, os.O_RDONLY)
-    try:
-        file = os.open(lock.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        try:
-            os.write(file, text.encode())
-            os.link(f"/proc/self/fd/{file}", lock, src_dir_fd=directory, follow_symlinks=True)
-        except FileExistsError:
-            return False
-        finally:
-            os.close(file)
-    finally:
-        os.close(directory)
-    return True
-
-
-def release(partial: Path) -> None:
-    """Give up the claim, leaving what was written for a later run to go on with."""
-    (partial / _LOCK).unlink(missing_ok=True)
-
-
-def release_far(partial: Path) -> None:
-    """Give up the claim of a process of another machine, which the caller knows to be no more."""
-    owner = _read_lock(partial / _LOCK)
-    if owner and owner["host"] != socket.gethostname():
-        release(partial)
 
 
 def check_same_work(partial: Path, manifest: Manifest, *, what: str) -> None:
@@ -270,7 +194,7 @@ def check_room(final: Path) -> None:
 def _is_left_over(beside: Path) -> bool:
     if beside.is_symlink() or not beside.is_dir():
         return False
-    return any((beside / name).is_file() for name in (FILE_NAME, _LOCK)) or not any(beside.iterdir())
+    return any((beside / name).is_file() for name in (FILE_NAME, LOCK)) or not any(beside.iterdir())
 
 
 def file_name(text: str) -> str:
@@ -330,50 +254,6 @@ def _with_results(manifest: Manifest, results: dict | None) -> Manifest:
     if results is None:
         return manifest
     return Manifest(manifest.stage, manifest.configuration, manifest.seed, manifest.inputs, results=results)
-
-
-def _owner(partial: Path) -> dict | None:
-    """Return who writes `partial`, if that process may still be alive."""
-    owner = _read_lock(partial / _LOCK)
-    if owner is None or owner["host"] != socket.gethostname():
-        return owner
-    try:
-        os.kill(owner["pid"], 0)
-    except (ProcessLookupError, OverflowError):
-        return None
-    except PermissionError:
-        pass
-    # The number may be that of another program by now.
-    started = _started(owner["pid"])
-    return owner if None in (started, owner["started"]) or started == owner["started"] else None
-
-
-def _read_lock(lock: Path) -> dict | None:
-    """Return what a lock says; None where there is none, or one that was never written whole."""
-    for _ in range(_LOOKS):
-        try:
-            said = json.loads(lock.read_text(encoding="utf-8"))
-            pid, started = int(said["pid"]), said.get("started")
-            if pid > 0:
-                return {"pid": pid, "host": str(said["host"]), "started": started}
-            return None
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # Another process may be about to write it.
-            time.sleep(_LOOK_S)
-    return None
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process began, as a mark that no later process of its number has; None where that is not told."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        # The name in brackets may hold spaces and brackets itself.
-        ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19]
-    except (OSError, ValueError, IndexError):
-        return None
-    return f"{boot} {int(ticks)}"
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mmtsa_cli.artifacts.cache import cache_directory
-from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError
+from mmtsa_cli.artifacts.file_systems import UnreachableError
 from mmtsa_cli.errors import UsageError
 
 _BOUND_ENV = "MMTSA_FETCHED_GB"
@@ -17,36 +18,40 @@ _IN_USE_S = 600.0
 """A copy that was asked for so shortly ago may be about to be opened, and stays."""
 
 
-def local_file(path: Path) -> Path:
-    """Return a file of this machine with the content of `path`: itself, or a copy of what lies elsewhere.
+def cached_copy(url: str, version: str, suffix: str, size: int, fetch: Callable[[Path], None]) -> Path:
+    """Return the copy of a file that lies elsewhere, fetched where it is not there yet.
 
-    A copy is made once, as long as the file there does not change; the least recently used ones go when all of them
-    take more than 10 GB, or what `MMTSA_FETCHED_GB` says.
+    The least recently used copies go when all of them take more than 10 GB, or what `MMTSA_FETCHED_GB` says.
+
+    Parameters
+    ----------
+    version : str
+        Another one when the file has changed.
+    suffix : str
+        Its ending, by which readers know what it is.
+    size : int
+        Bytes.
+    fetch : callable
+        Takes the name under which the file is to be put.
 
     Raises
     ------
-    FileNotFoundError
-        There is no such file.
     ArtifactError
-        It cannot be fetched.
+        It is not what it was when it was asked about.
     """
-    if not isinstance(path, RemotePath):
-        return path
-    status = path.stat()
-    key = hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(version.encode()).hexdigest()[:24]
     directory = cache_directory() / "fetched"
-    # With its ending, by which readers know what it is.
-    copy = directory / f"{key}{path.suffix}"
+    copy = directory / f"{key}{suffix}"
     if not copy.is_file():
         directory.mkdir(parents=True, exist_ok=True)
-        _make_room(directory, status.st_size)
+        _make_room(directory, size)
         partial = directory / f"{key}.{os.getpid()}.partial"
         try:
-            path.copy_to(partial)
+            fetch(partial)
             fetched = partial.stat().st_size
-            if fetched != status.st_size:
-                expected, found = f"{status.st_size} bytes", f"{fetched} bytes"
-                raise UnreachableError("changed while it was fetched", where=str(path), expected=expected, found=found)
+            if fetched != size:
+                expected, found = f"{size} bytes", f"{fetched} bytes"
+                raise UnreachableError("changed while it was fetched", where=url, expected=expected, found=found)
             partial.replace(copy)
         finally:
             partial.unlink(missing_ok=True)

@@ -48,7 +48,7 @@ def again(call: Callable[[], T]) -> T:
     for wait_s in _WAITS_S:
         try:
             return call()
-        except (FileNotFoundError, PermissionError, NotImplementedError, ValueError, MmtsaError):
+        except (FileNotFoundError, FileExistsError, PermissionError, NotImplementedError, ValueError, MmtsaError):
             raise
         # Each file system has its own kinds of a lost connection.
         except Exception:  # noqa: BLE001

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from mmtsa_cli.artifacts.fetching import cached_copy
 from mmtsa_cli.artifacts.file_systems import (
     WEB,
     UnreachableError,
@@ -30,7 +31,7 @@ from mmtsa_cli.artifacts.file_systems import (
 )
 from mmtsa_cli.errors import ArtifactError, UsageError
 
-__all__ = ["RemotePath", "RemoteStatus", "UnreachableError", "is_url", "joined", "place_of"]
+__all__ = ["RemotePath", "RemoteStatus", "UnreachableError", "is_url", "joined", "local_file", "place_of"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _LOCAL = ("file", "local")
@@ -69,6 +70,19 @@ def place_of(text: str | os.PathLike[str]) -> Path:
     if found[1].lower() in _LOCAL:
         return Path(text[found.end() :])
     return cast(Path, RemotePath(text))
+
+
+def local_file(path: Path) -> Path:
+    """Return a file of this machine with the content of `path`: itself, or a copy of what lies elsewhere.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ArtifactError
+        It cannot be fetched.
+    """
+    return path.fetched() if isinstance(path, RemotePath) else path
 
 
 def joined(root: Path, text: str) -> Path:
@@ -246,18 +260,29 @@ class RemotePath:
     def open(
         self, mode: str = "r", *, encoding: str | None = None, errors: str | None = None, newline: str | None = None
     ) -> IO[Any]:
-        """Open the file for reading: its copy in the cache (`fetching`), where many small readings are cheap."""
-        from mmtsa_cli.artifacts.fetching import local_file
-
+        """Open the file for reading: its copy in the cache, where many small readings are cheap."""
         if mode not in ("r", "rb"):
             remedy = "change a copy of this machine, and put that there"
             raise UnreachableError("cannot be changed where it is", where=self._url, remedy=remedy)
-        return local_file(cast(Path, self)).open(mode, encoding=encoding, errors=errors, newline=newline)
+        return self.fetched().open(mode, encoding=encoding, errors=errors, newline=newline)
 
     def copy_to(self, local: Path) -> None:
         """Fetch the whole file."""
         with faults(self._url):
             again(lambda: self._fs.get_file(self._path, str(local)))
+
+    def fetched(self) -> Path:
+        """Return a copy of this machine, made once as long as the file does not change (`fetching.cached_copy`).
+
+        Raises
+        ------
+        FileNotFoundError
+        ArtifactError
+            It cannot be fetched.
+        """
+        status = self.stat()
+        version = f"{self._url} {status.st_size} {status.st_mtime_ns}"
+        return cached_copy(self._url, version, self.suffix, status.st_size, self.copy_to)
 
     # What is written
 
@@ -270,6 +295,34 @@ class RemotePath:
                 # No place above it, as a bucket that does not exist.
                 raise UnreachableError("cannot be written", where=self._url, found=told(error)) from None
         self._forget()
+
+    def write_bytes(self, content: bytes) -> None:
+        """Put some bytes here, whole or not at all."""
+        with faults(self._url, "cannot be written"):
+            again(lambda: self._fs.pipe_file(self._path, content))
+        self._forget()
+
+    def create(self, content: bytes) -> bool:
+        """Put some bytes here where nothing is; return whether nothing was.
+
+        Of two that do it at once one has been first, where the file system can tell (S3, Google's); of others, who
+        looks a moment too early believes to be first, too.
+        """
+        self._forget()
+        with faults(self._url, "cannot be written"):
+            try:
+                again(lambda: self._fs.pipe_file(self._path, content, mode="create"))
+            except FileExistsError:
+                return False
+            except FileNotFoundError as error:
+                raise UnreachableError("cannot be written", where=self._url, found=told(error)) from None
+            # File systems, and servers, that know no such thing.
+            except (NotImplementedError, TypeError, ValueError):
+                if self.is_file():
+                    return False
+                self.write_bytes(content)
+        self._forget()
+        return True
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove a file; one that is not there is none to be removed, whatever `missing_ok` says."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
-import socket
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,12 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmtsa_cli.artifacts.cache import cache_directory
+from mmtsa_cli.artifacts.claims import LOCK, claim, disown, release
 from mmtsa_cli.artifacts.manifest import FILE_NAME
 from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError
 from mmtsa_cli.errors import MmtsaError
-
-_MARK = ".writing"
-"""There from the beginning to the end: what has it, and no manifest, is what a stage that died has left."""
 
 
 @contextmanager
@@ -85,7 +80,7 @@ def bring(final: RemotePath, here: Path) -> None:
     """
     entries: dict[Path, list[RemotePath]] = defaultdict(list)
     for path in final.files():
-        if path.name != _MARK:
+        if path.name != LOCK:
             relative = Path(str(path).removeprefix(f"{final}/"))
             entries[Path(*relative.parts[:2])].append(path)
     here.mkdir(parents=True, exist_ok=True)
@@ -110,28 +105,30 @@ def home_of(final: Path) -> Path:
 
 @contextmanager
 def _marked(final: RemotePath) -> Iterator[None]:
-    """Mark a place as being written while the block runs."""
-    with tempfile.TemporaryDirectory(prefix="mmtsa-") as name:
-        mark = Path(name) / _MARK
-        mark.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
-        try:
-            (final / _MARK).upload(mark)
-        except UnreachableError as error:
-            raise UnreachableError(error.what, where=str(final), found=error.found, remedy=error.remedy) from None
+    """Keep a place for this process, and marked as being written, while the block runs."""
+    try:
+        claim(final)
+    except UnreachableError as error:
+        raise UnreachableError(error.what, where=str(final), found=error.found, remedy=error.remedy) from None
     try:
         yield
     except BaseException:
         with suppress(MmtsaError, OSError):
-            # Where files of an older result are left, whose manifest is gone, the mark says whose they are.
-            if (final / FILE_NAME).is_file() or final.files() == [final / _MARK]:
-                (final / _MARK).unlink()
+            if (final / FILE_NAME).is_file() or final.files() == [final / LOCK]:
+                release(final)
+            else:
+                # Files of an older result are left, whose manifest is gone: the mark says whose they are.
+                disown(final)
         raise
-    (final / _MARK).unlink()
+    release(final)
 
 
 def is_left_over(final: RemotePath) -> bool:
-    """Whether a stage that died has left it half-written, or only the names of directories that hold no file."""
-    return not (final / FILE_NAME).is_file() and ((final / _MARK).is_file() or (final.is_dir() and not final.files()))
+    """Whether a stage has left it half-written, or only the names of directories that hold no file.
+
+    The mark is there from the beginning to the end: what has it, and no manifest, is no result.
+    """
+    return not (final / FILE_NAME).is_file() and ((final / LOCK).is_file() or (final.is_dir() and not final.files()))
 
 
 def _put(directory: Path, final: RemotePath) -> None:
@@ -145,7 +142,7 @@ def _put(directory: Path, final: RemotePath) -> None:
             put.append(final / file)
             put[-1].upload(directory / file)
         for path in older:
-            if path not in put and path.name != _MARK:
+            if path not in put and path.name != LOCK:
                 path.unlink()
         (final / FILE_NAME).upload(directory / FILE_NAME)
     except BaseException:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.fetching import local_file
+from mmtsa_cli.artifacts.remote import local_file
 from mmtsa_cli.errors import DataError, MmtsaError, did_you_mean
 from mmtsa_cli.recordings import matlab
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.fetching import local_file
+from mmtsa_cli.artifacts.remote import local_file
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.recordings.displayed import displayed
 from mmtsa_cli.recordings.video import Video, VideoInfo

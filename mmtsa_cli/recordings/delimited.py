@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.fetching import local_file
+from mmtsa_cli.artifacts.remote import local_file
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
 from mmtsa_cli.recordings.stamps import is_date_time, is_time_name
 

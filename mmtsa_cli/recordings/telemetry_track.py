@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from mmtsa_cli.artifacts.fetching import local_file
+from mmtsa_cli.artifacts.remote import local_file
 from mmtsa_cli.errors import DataError
 
 

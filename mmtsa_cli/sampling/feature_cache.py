@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.cache import cache_directory
-from mmtsa_cli.artifacts.directory import claim, discard_stale, release
+from mmtsa_cli.artifacts.claims import claim, release
+from mmtsa_cli.artifacts.directory import discard_stale
 from mmtsa_cli.artifacts.manifest import fingerprint
 from mmtsa_cli.artifacts.unchanged import check_unchanged
 from mmtsa_cli.errors import ArtifactError

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmtsa_cli.artifacts.claims import claim, release
 from mmtsa_cli.artifacts.directory import (
     check_output,
     check_room,
     check_same_work,
-    claim,
     file_names,
     finish,
     finished,
     partial_path,
-    release,
 )
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.options import to_mapping
@@ -29,10 +27,9 @@ from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.ablation_grid import Point, points_of, read_axes
 from mmtsa_cli.stages.ablation_table import DIFFERENCES, TABLE, write_ablation
-from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.recipe import Recipe
-from mmtsa_cli.stages.stopping import Asked, stop_on_signals
-from mmtsa_cli.stages.units import PARTS, Unit, UnitResult, run_units
+from mmtsa_cli.stages.stopping import stop_on_signals
+from mmtsa_cli.stages.units import PARTS, Unit, run_units
 
 Progress = Callable[[int, int], None]
 
@@ -115,31 +112,16 @@ def run(
         facts = None if overwrite else finished(home, manifest)
         if facts is None:
             with stop_on_signals() as asked, _resumable(home, manifest, overwrite=overwrite) as directory:
-                done = iter(_trained(samples, units, directory, protocol, jobs, progress, asked))
+                flat = [unit for row in units for unit in row]
+                trained = run_units(
+                    samples, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
+                )
+                done = iter(trained)
                 by_point = [[next(done) for _ in row] for row in units]
                 facts = write_ablation(directory, store, points, axes, by_point, folds, first)
                 shutil.rmtree(directory / PARTS, ignore_errors=True)
                 finish(directory, home, replace(manifest, results=facts))
     return AblateResult(output, True, _text(output), facts)
-
-
-def _trained(
-    samples: Path,
-    units: Sequence[Sequence[Unit]],
-    directory: Path,
-    protocol: str | None,
-    jobs: int,
-    progress: Progress,
-    asked: Asked,
-) -> list[UnitResult]:
-    flat = [unit for row in units for unit in row]
-    try:
-        return run_units(
-            samples, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
-        )
-    except StoppedError as stopped:
-        stopped.exit_code = 128 + (asked.signal or signal.SIGINT)
-        raise
 
 
 def _units(points: Sequence[Point], folds: Protocol, seeds: Sequence[int]) -> list[list[Unit]]:

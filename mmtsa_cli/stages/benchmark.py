@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mmtsa_cli import __version__
+from mmtsa_cli.artifacts.claims import claim, release
 from mmtsa_cli.artifacts.cluster import connected
-from mmtsa_cli.artifacts.directory import check_output, claim, release
+from mmtsa_cli.artifacts.directory import check_output
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest, write_manifest
 from mmtsa_cli.artifacts.remote import RemotePath
 from mmtsa_cli.artifacts.uploading import bring, kept_until_put
@@ -33,7 +33,6 @@ from mmtsa_cli.stages.bench_table import (
 from mmtsa_cli.stages.differences import write_differences
 from mmtsa_cli.stages.paper_tables import laid_out
 from mmtsa_cli.stages.pooled import pooled
-from mmtsa_cli.stages.processes import StoppedError
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import stop_on_signals
 from mmtsa_cli.stages.teaching import teacher_inputs
@@ -213,21 +212,17 @@ def _run(
         note(f"{about}: {f'{result.seconds:.0f} s' if result.error is None else f'failed: {result.error}'}")
 
     with stop_on_signals() as asked:
-        try:
-            return run_units(
-                samples,
-                units,
-                output,
-                protocol=protocol,
-                jobs=jobs,
-                cluster=cluster,
-                progress=progress,
-                should_stop=asked.answer,
-                listen=listen,
-            )
-        except StoppedError as stopped:
-            stopped.exit_code = 128 + (asked.signal or signal.SIGINT)
-            raise
+        return run_units(
+            samples,
+            units,
+            output,
+            protocol=protocol,
+            jobs=jobs,
+            cluster=cluster,
+            progress=progress,
+            should_stop=asked.answer,
+            listen=listen,
+        )
 
 
 def _complete(plan: Plan, output: Path, asked: set[str]) -> list[UnitResult]:

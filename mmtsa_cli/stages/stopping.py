@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmtsa_cli.errors import interruption
+from mmtsa_cli.stages.processes import StoppedError
 
 
 class Asked:
@@ -24,6 +25,8 @@ class Asked:
 @contextmanager
 def stop_on_signals(*, patient: bool = False) -> Iterator[Asked]:
     """Let Ctrl-C and SIGTERM be asked for instead of ending the block; a second one ends it as it would have.
+
+    A `StoppedError` of the block gets the exit code that belongs to the signal: 130 or 143.
 
     Parameters
     ----------
@@ -44,6 +47,9 @@ def stop_on_signals(*, patient: bool = False) -> Iterator[Asked]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
+    except StoppedError as stopped:
+        stopped.exit_code = 128 + (asked.signal or signal.SIGINT)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

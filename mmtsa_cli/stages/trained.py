@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmtsa_cli import __version__
 from mmtsa_cli.artifacts.directory import file_name
-from mmtsa_cli.artifacts.fetching import local_file
 from mmtsa_cli.artifacts.manifest import Manifest, read_manifest
 from mmtsa_cli.artifacts.options import Source, option, to_options
+from mmtsa_cli.artifacts.remote import local_file
 from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError, did_you_mean
 from mmtsa_cli.stages.recipe import Recipe
 from mmtsa_cli.stages.training_data import MODEL_NAME

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmtsa_cli.artifacts.directory import check_room, check_same_work, claim, finish, partial_path, release, release_far
+from mmtsa_cli.artifacts.claims import claim, release, release_far
+from mmtsa_cli.artifacts.directory import check_room, check_same_work, finish, partial_path
 from mmtsa_cli.artifacts.manifest import Manifest, write_manifest
 from mmtsa_cli.artifacts.unchanged import ChangedError
 from mmtsa_cli.errors import ArtifactError, UsageError

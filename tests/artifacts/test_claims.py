@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mmtsa_cli.artifacts.directory import claim, new_directory, partial_path, release
+from mmtsa_cli.artifacts.claims import claim, release
+from mmtsa_cli.artifacts.directory import new_directory, partial_path
 from mmtsa_cli.artifacts.manifest import Manifest
 from mmtsa_cli.artifacts.unchanged import ChangedError, files_in, states_of, unchanged
 from mmtsa_cli.errors import ArtifactError, DataError

@@ -125,7 +125,7 @@ def test_made_already_made_otherwise_and_replaced(mmtsa, ten, elsewhere):
     assert sorted(content(out)) == ["clips.csv", "frames-rgb.bin", "frames-rgb.npy", "store.json"]
 
 
-@pytest.mark.parametrize("after", [1, 3, 8])
+@pytest.mark.parametrize("after", [0, 2, 7])
 def test_what_was_put_in_part_is_never_taken_for_whole(mmtsa, ten, elsewhere, monkeypatch, after):
     out, really, count = f"{elsewhere}/samples", RemotePath.upload, iter(range(100))
 
@@ -143,7 +143,7 @@ def test_what_was_put_in_part_is_never_taken_for_whole(mmtsa, ten, elsewhere, mo
     assert len(Store(place_of(out))) == 10
 
 
-@pytest.mark.parametrize("after", [1, 3, 5])
+@pytest.mark.parametrize("after", [0, 2, 4])
 def test_a_result_that_could_not_be_replaced_leaves_the_place_ours(mmtsa, ten, memory, monkeypatch, after):
     out, really, count = f"{memory}/samples", RemotePath.upload, iter(range(100))
     mmtsa("sample", ten, "-o", out, *SMALL)

@@ -14,7 +14,7 @@ pytest.importorskip("fsspec", reason="the extra `cluster` is not installed")
 
 from mmtsa_cli.artifacts import fetching, file_systems, remote
 from mmtsa_cli.artifacts.directory import replace_file
-from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError, place_of
+from mmtsa_cli.artifacts.remote import RemotePath, UnreachableError, local_file, place_of
 from mmtsa_cli.recordings.index import ModalitySpec
 from mmtsa_cli.recordings.reading import read_series
 from mmtsa_cli.recordings.video_files import open_video
@@ -134,11 +134,11 @@ def test_copies_are_bounded_and_made_anew_when_the_file_changes(memory, cache, t
     for name in "abcd":
         (tmp_path / name).write_bytes(name.encode() * 400)
         RemotePath(f"{memory}/{name}").upload(tmp_path / name)
-        assert fetching.local_file(place_of(f"{memory}/{name}")).read_bytes() == name.encode() * 400
+        assert local_file(place_of(f"{memory}/{name}")).read_bytes() == name.encode() * 400
     assert sum(path.stat().st_size for path in (cache / "fetched").iterdir()) <= 1000
     (tmp_path / "d").write_bytes(b"new")
     RemotePath(f"{memory}/d").upload(tmp_path / "d")
-    assert fetching.local_file(place_of(f"{memory}/d")).read_bytes() == b"new"
+    assert local_file(place_of(f"{memory}/d")).read_bytes() == b"new"
 
 
 def test_nothing_answers(mmtsa, s3, tmp_path, monkeypatch):
