@@ -13,8 +13,8 @@ import yaml
 
 from mmtsa_cli.artifacts.options import merged
 from mmtsa_cli.errors import ManyErrors
-from mmtsa_cli.stages.bench_recipe import MODALITIES, read_bench_recipe
 from mmtsa_cli.stages.recipe import FOR_OTHERS, packaged, read_recipe
+from mmtsa_cli.stages.tables.bench_recipe import MODALITIES, read_bench_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 RECIPES = sorted(path for path in FOLDER.rglob("*.yaml") if path.name not in FOR_OTHERS)

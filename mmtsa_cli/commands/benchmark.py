@@ -137,7 +137,7 @@ def _ranked(samples: Path | None, output: Path, *, as_json: bool, **wanted: Any)
 
 
 def _compare(first: Path, second: Path, *, as_json: bool) -> None:
-    from mmtsa_cli.stages import bench_compare
+    from mmtsa_cli.stages.tables import compare as bench_compare
 
     facts = bench_compare.compare(first, second)
     if as_json:
@@ -147,7 +147,8 @@ def _compare(first: Path, second: Path, *, as_json: bool) -> None:
 
 
 def _speed(output: Path | None, *, overwrite: bool, as_json: bool, **wanted: Any) -> None:
-    from mmtsa_cli.stages import speed, speed_table
+    from mmtsa_cli.stages import speed
+    from mmtsa_cli.stages.speeds import table
 
     wanted["growth"] = wanted["growth"] or 0
     wanted["accuracy"] = str(wanted["accuracy"]) if wanted["accuracy"] else None
@@ -155,7 +156,7 @@ def _speed(output: Path | None, *, overwrite: bool, as_json: bool, **wanted: Any
     if as_json:
         console.print_json(facts)
         return
-    for shown in speed_table.tables(facts):
+    for shown in table.tables(facts):
         _print(shown)
 
 

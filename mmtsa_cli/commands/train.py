@@ -78,7 +78,7 @@ def command(
       mmtsa train samples -o run --nproc 2 --set training.sync_norm=true
       torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:29400 -m mmtsa_cli train samples -o run --resume
     """  # noqa: D301 - click takes the real backspace
-    from mmtsa_cli.stages import train_group
+    from mmtsa_cli.stages.trainings import group
 
     if backbone:
         settings = (*settings, f"model.backbone={backbone}")
@@ -99,7 +99,7 @@ def command(
         result = _run(
             samples or _synthetic(), output, nproc, max_restarts, resume=resume, overwrite=overwrite, **wishes, **told
         )
-    if not train_group.speaks():
+    if not group.speaks():
         return
     if not result.fresh:
         console.note(f"{output} already holds this result")
@@ -110,9 +110,10 @@ def command(
 
 
 def _synthetic() -> Path:
-    from mmtsa_cli.stages import defaults, train_group
+    from mmtsa_cli.stages import defaults
+    from mmtsa_cli.stages.trainings import group
 
-    if not train_group.is_alone():
+    if not group.is_alone():
         raise click.UsageError("name SAMPLES: several processes cannot make synthetic ones in one place")
     return defaults.synthetic_samples(note=console.note)
 
@@ -120,9 +121,9 @@ def _synthetic() -> Path:
 def _run(samples: Path, output: Path, nproc: int | None, max_restarts: int, **wishes: Any) -> Any:
     """Train in this process, or let others; only the one that trains needs torch."""
     if nproc:
-        from mmtsa_cli.stages import train_group
+        from mmtsa_cli.stages.trainings import group
 
-        return train_group.run(samples, output, processes=nproc, restarts=max_restarts, **wishes)
+        return group.run(samples, output, processes=nproc, restarts=max_restarts, **wishes)
     from mmtsa_cli.stages import train
 
     return train.run(samples, output, **wishes)

@@ -25,11 +25,11 @@ from mmtsa_cli.artifacts.uploading import kept_until_put
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.sampling.protocols import Protocol, resolve
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.ablation_grid import Point, points_of, read_axes
-from mmtsa_cli.stages.ablation_table import DIFFERENCES, TABLE, write_ablation
 from mmtsa_cli.stages.recipe import Recipe
 from mmtsa_cli.stages.stopping import stop_on_signals
-from mmtsa_cli.stages.units import PARTS, Unit, run_units
+from mmtsa_cli.stages.tables.ablation import DIFFERENCES, TABLE, write_ablation
+from mmtsa_cli.stages.tables.grid import Point, points_of, read_axes
+from mmtsa_cli.stages.tables.units import PARTS, Unit, run_units
 
 Progress = Callable[[int, int], None]
 

@@ -20,8 +20,13 @@ from mmtsa_cli.artifacts.uploading import bring, kept_until_put
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import write_tables
-from mmtsa_cli.stages.bench_plan import Plan, make_plan, unit_name
-from mmtsa_cli.stages.bench_table import (
+from mmtsa_cli.stages.result import StageResult
+from mmtsa_cli.stages.stopping import stop_on_signals
+from mmtsa_cli.stages.tables.differences import write_differences
+from mmtsa_cli.stages.tables.plan import Plan, make_plan, unit_name
+from mmtsa_cli.stages.tables.pooled import pooled
+from mmtsa_cli.stages.tables.published import laid_out
+from mmtsa_cli.stages.tables.rows import (
     Shown,
     columns_of,
     left_out_row,
@@ -30,13 +35,8 @@ from mmtsa_cli.stages.bench_table import (
     shown_in_two,
     system_row,
 )
-from mmtsa_cli.stages.differences import write_differences
-from mmtsa_cli.stages.paper_tables import laid_out
-from mmtsa_cli.stages.pooled import pooled
-from mmtsa_cli.stages.result import StageResult
-from mmtsa_cli.stages.stopping import stop_on_signals
-from mmtsa_cli.stages.teaching import teacher_inputs
-from mmtsa_cli.stages.units import UNITS, Unit, UnitResult, read_result, run_units
+from mmtsa_cli.stages.tables.teaching import teacher_inputs
+from mmtsa_cli.stages.tables.units import UNITS, Unit, UnitResult, read_result, run_units
 
 Progress = Callable[[int, int], None]
 Note = Callable[[str], None]
@@ -101,7 +101,7 @@ def run(
     Returns
     -------
     BenchmarkResult
-        Facts: `rows`, one a system (see `bench_table.system_row`), `protocol`, `folds`, `data`, `seeds`, `notes`.
+        Facts: `rows`, one a system (see `tables.rows.system_row`), `protocol`, `folds`, `data`, `seeds`, `notes`.
 
     Raises
     ------

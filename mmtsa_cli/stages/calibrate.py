@@ -27,7 +27,7 @@ from mmtsa_cli.evaluation.calibration import (
 )
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.trained import TrainedRun, drawing
+from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing
 
 FILE_NAME = "calibration.json"
 Progress = Callable[[int, int], None]

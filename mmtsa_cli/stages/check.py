@@ -13,12 +13,12 @@ from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.faults import Fault, fault_of, in_order
 from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording, read_index
 from mmtsa_cli.recordings.relocation import missing_error
-from mmtsa_cli.stages import check_summary
+from mmtsa_cli.stages.checks import summary
 from mmtsa_cli.stages.parallel import in_parallel
 
 if TYPE_CHECKING:
     from mmtsa_cli.recordings.inspection import Finding, InspectionOptions
-    from mmtsa_cli.stages.check_journal import FileState
+    from mmtsa_cli.stages.checks.journal import FileState
 
 Progress = Callable[[int, int], None]
 
@@ -77,7 +77,7 @@ def run(
 ) -> CheckResult:
     """Open every file of an index, read it, and list what is wrong.
 
-    Writes nothing but a journal in the user's cache directory (`check_journal`): a check that was interrupted, or that
+    Writes nothing but a journal in the user's cache directory (`checks.journal`): a check that was interrupted, or that
     is repeated, reads only what has changed.
 
     Parameters
@@ -110,7 +110,7 @@ def run(
     """
     from mmtsa_cli.recordings.checks import check_dataset
     from mmtsa_cli.recordings.inspection import InspectionOptions
-    from mmtsa_cli.stages.check_journal import file_states
+    from mmtsa_cli.stages.checks.journal import file_states
 
     # The workers of a cluster have a working directory of their own.
     dataset = read_index(recordings.absolute() if cluster else recordings, root=root)
@@ -124,15 +124,15 @@ def run(
     # Of an index whose files lie elsewhere one line says all; which they are is in the groups, and in `bad`.
     told = set(map(id, (fault for its in missing for fault in its))) if many else set()
     lines = [*([many] if many else []), *(fault for fault in faults if id(fault) not in told)]
-    bad = check_summary.bad(dataset, faults)
+    bad = summary.bad(dataset, faults)
     return CheckResult(
         errors=_lines(lines, "error"),
         warnings=_lines(lines, "warning"),
-        groups=check_summary.groups(dataset, faults),
+        groups=summary.groups(dataset, faults),
         bad=bad,
-        labels=check_summary.labels(dataset, findings, bad),
-        stamps=check_summary.stamps(names, findings),
-        facts=check_summary.facts(dataset, names, findings, bad),
+        labels=summary.labels(dataset, findings, bad),
+        stamps=summary.stamps(names, findings),
+        facts=summary.facts(dataset, names, findings, bad),
         taken=taken,
     )
 
@@ -189,7 +189,7 @@ class _Work:
 def _work(
     dataset: Dataset, names: Sequence[str], options: InspectionOptions, states: Mapping[Path, FileState | None]
 ) -> _Work:
-    from mmtsa_cli.stages.check_journal import key_of
+    from mmtsa_cli.stages.checks.journal import key_of
 
     readable = [_readable(dataset, recording, names, states) for recording in dataset.recordings]
     each = zip(dataset.recordings, readable, strict=True)
@@ -202,7 +202,7 @@ def _findings(
 ) -> tuple[list[Finding], int]:
     """Return what each recording's files turned out to be, and of how many that was known already."""
     from mmtsa_cli.recordings.inspection import Finding
-    from mmtsa_cli.stages.check_journal import Journal
+    from mmtsa_cli.stages.checks.journal import Journal
 
     wanted, total = work.wanted(), len(work.keys)
     with closing(Journal(work.dataset.root)) as journal:

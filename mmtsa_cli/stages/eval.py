@@ -22,7 +22,7 @@ from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import calibrate as calibration
 from mmtsa_cli.stages.robustness import Condition, Conditions, in_passes, write_conditions
-from mmtsa_cli.stages.trained import TrainedRun, drawing, open_run, restore
+from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing, open_run, restore
 
 Progress = Callable[[int, int], None]
 

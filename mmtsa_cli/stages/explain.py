@@ -26,10 +26,10 @@ from mmtsa_cli.imaging.field import piecewise_mean, to_grey
 from mmtsa_cli.recordings.index import Dataset, Recording
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.segments import cut, draw_fractions
-from mmtsa_cli.stages.explain_evidence import Found, axis_shares, find, log_odds, tensors_of
-from mmtsa_cli.stages.predict_inputs import FileOptions
-from mmtsa_cli.stages.predict_networks import Networks, PredictOptions
-from mmtsa_cli.stages.predict_opening import open_work, opened, origin_s, packed
+from mmtsa_cli.stages.predictions.evidence import Found, axis_shares, find, log_odds, tensors_of
+from mmtsa_cli.stages.predictions.inputs import FileOptions
+from mmtsa_cli.stages.predictions.networks import Networks, PredictOptions
+from mmtsa_cli.stages.predictions.opening import open_work, opened, origin_s, packed
 from mmtsa_cli.stages.show import find_recording
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from mmtsa_cli.methods.mmtsa import Mmtsa
 from mmtsa_cli.reporting.model_card import to_markdown
 from mmtsa_cli.reporting.onnx_example import example
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.export_card import make_card
-from mmtsa_cli.stages.export_check import BOUND, Agreement, Said, agree, latencies, scores
-from mmtsa_cli.stages.export_graph import (
+from mmtsa_cli.stages.exports.card import make_card
+from mmtsa_cli.stages.exports.check import BOUND, Agreement, Said, agree, latencies, scores
+from mmtsa_cli.stages.exports.graph import (
     OUTPUTS,
     Answer,
     GraphInput,
@@ -36,11 +36,11 @@ from mmtsa_cli.stages.export_graph import (
     write_onnx,
     write_program,
 )
-from mmtsa_cli.stages.export_inputs import Clips, find_store, stored_clips, synthetic_clips
-from mmtsa_cli.stages.quantise import quantise, remarks, time_shares
+from mmtsa_cli.stages.exports.inputs import Clips, find_store, stored_clips, synthetic_clips
+from mmtsa_cli.stages.exports.quantise import quantise, remarks, time_shares
 from mmtsa_cli.stages.result import StageResult
-from mmtsa_cli.stages.trained import TrainedRun, open_run, restore
-from mmtsa_cli.stages.units import RESULT
+from mmtsa_cli.stages.tables.units import RESULT
+from mmtsa_cli.stages.trainings.trained import TrainedRun, open_run, restore
 
 Progress = Callable[[int, int], None]
 _MODEL = {"onnx": "model.onnx", "torch": "model.pt2", "executorch": "model.pte"}

@@ -23,9 +23,9 @@ from mmtsa_cli.recordings.clip import Clip
 from mmtsa_cli.recordings.index import Recording
 from mmtsa_cli.reporting.predictions import FORMATS, Predicted, to_text
 from mmtsa_cli.sampling.packing import PackedClip
-from mmtsa_cli.stages.predict_inputs import FileOptions
-from mmtsa_cli.stages.predict_networks import PredictOptions
-from mmtsa_cli.stages.predict_opening import Work, open_work, opened, origin_s, packed
+from mmtsa_cli.stages.predictions.inputs import FileOptions
+from mmtsa_cli.stages.predictions.networks import PredictOptions
+from mmtsa_cli.stages.predictions.opening import Work, open_work, opened, origin_s, packed
 
 Progress = Callable[[int, int], None]
 _TOGETHER = 32

@@ -12,11 +12,10 @@ from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, fingerprint, read_manifest
 from mmtsa_cli.errors import ArtifactError, MmtsaError, UsageError
 from mmtsa_cli.reporting.page import GENERATOR, Section, render
-from mmtsa_cli.stages import report_evaluation as evaluation
-from mmtsa_cli.stages import report_training as training
-from mmtsa_cli.stages.report_files import read_json, sound
-from mmtsa_cli.stages.report_origins import origin_of
-from mmtsa_cli.stages.report_pictures import sheets_of
+from mmtsa_cli.stages.pages import evaluation, training
+from mmtsa_cli.stages.pages.files import read_json, sound
+from mmtsa_cli.stages.pages.origins import origin_of
+from mmtsa_cli.stages.pages.pictures import sheets_of
 from mmtsa_cli.stages.result import StageResult
 
 Progress = Callable[[int, int], None]

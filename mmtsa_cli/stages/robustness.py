@@ -16,7 +16,7 @@ from mmtsa_cli.modalities import select
 from mmtsa_cli.sampling.corruption import CORRUPTIONS, CorruptedSamples
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.trained import TrainedRun
+from mmtsa_cli.stages.trainings.trained import TrainedRun
 
 if TYPE_CHECKING:
     from mmtsa_cli.methods.mmtsa import Mmtsa

@@ -14,7 +14,7 @@ from typing import Any
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.speed_timing import SpeedRow, one_thread
+from mmtsa_cli.stages.speeds.timing import SpeedRow, one_thread
 
 Note = Callable[[str], None]
 FACTS = "speed.json"
@@ -86,15 +86,15 @@ def run(
 
 def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
     """Measure part after part; each figure is told at once, so that a log of what was interrupted holds it."""
-    from mmtsa_cli.stages import speed_material, speed_processes
+    from mmtsa_cli.stages.speeds import material, processes
 
     facts: dict[str, Any] = {"machine": _machine(), "rows": [], "time": {}}
     if options.explain:
         facts["ways"] = []
     note("made for the measurements: 16 clips of a video and four sensors, 10 s each")
-    shown = speed_material.write_store(work / "store")
+    shown = material.write_store(work / "store")
     note("whole processes")
-    facts["rows"] += _told(note, speed_processes.process_rows(work, repeats=_few(options)))
+    facts["rows"] += _told(note, processes.process_rows(work, repeats=_few(options)))
     with one_thread():
         _on_one_core(facts, work, shown, options, note)
     _networks(facts, work / "store", options, note)
@@ -102,7 +102,7 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     if options.growth:
         facts.update(_growth(work, directory, options, note))
     if options.accuracy:
-        from mmtsa_cli.stages.speed_accuracy import accuracy_rows, fast_run, steps_of
+        from mmtsa_cli.stages.speeds.accuracy import accuracy_rows, fast_run, steps_of
 
         store = Path(options.accuracy)
         facts["accuracy"] = accuracy_rows(store, work, whole_paper=options.whole_paper, note=note)
@@ -111,35 +111,36 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
 
 
 def _on_one_core(facts: dict[str, Any], work: Path, shown: Any, options: SpeedOptions, note: Note) -> None:
-    from mmtsa_cli.stages import speed_fields, speed_items
+    from mmtsa_cli.stages.speeds import fields, items
 
     repeats = options.repeats
     note("fields and items, on one core")
-    facts["rows"] += _told(note, [speed_fields.field_row(repeats=repeats)])
-    facts["rows"] += _told(note, speed_items.item_rows(work, shown, repeats=repeats))
-    facts["time"]["item"] = speed_items.time_by_part(work / "store")
+    facts["rows"] += _told(note, [fields.field_row(repeats=repeats)])
+    facts["rows"] += _told(note, items.item_rows(work, shown, repeats=repeats))
+    facts["time"]["item"] = items.time_by_part(work / "store")
     if options.explain:
-        facts["ways"] += speed_fields.field_ways(repeats=repeats)
-        facts["ways"] += speed_items.item_ways(work / "store", repeats=repeats)
+        facts["ways"] += fields.field_ways(repeats=repeats)
+        facts["ways"] += items.item_ways(work / "store", repeats=repeats)
 
 
 def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
-    from mmtsa_cli.stages import speed_networks, speed_processes, speed_training
+    from mmtsa_cli.stages.speeds import networks as speed_networks
+    from mmtsa_cli.stages.speeds import processes, training
 
     few, batch = _few(options), options.batch
     note(f"inference and training, on {_cores()} cores")
     networks = speed_networks.Networks(store)
     facts["rows"] += _told(note, speed_networks.inference_rows(networks, repeats=options.repeats))
-    facts["rows"] += _told(note, speed_training.training_rows(networks, batch=batch, repeats=few))
-    facts["time"]["training step"] = speed_training.time_by_part(networks, batch=batch)
+    facts["rows"] += _told(note, training.training_rows(networks, batch=batch, repeats=few))
+    facts["time"]["training step"] = training.time_by_part(networks, batch=batch)
     if options.explain:
         note("each way on its own")
         facts["ways"] += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
-        facts["ways"] += speed_training.training_ways(networks, batch=min(2, batch), repeats=few)
+        facts["ways"] += training.training_ways(networks, batch=min(2, batch), repeats=few)
     del networks
     note("memory of training")
-    facts["rows"] += _told(note, [speed_processes.memory_row(store, batch=batch)])
-    facts["rows"] += _told(note, speed_training.device_rows(store, batch=batch, repeats=options.repeats))
+    facts["rows"] += _told(note, [processes.memory_row(store, batch=batch)])
+    facts["rows"] += _told(note, training.device_rows(store, batch=batch, repeats=options.repeats))
 
 
 def _few(options: SpeedOptions) -> int:
@@ -154,7 +155,7 @@ def _told(note: Note, rows: list[SpeedRow]) -> list[SpeedRow]:
 
 def _growth(work: Path, directory: Path, options: SpeedOptions, note: Note) -> dict[str, Any]:
     from mmtsa_cli.reporting.growth_plot import plot_growth
-    from mmtsa_cli.stages.speed_growth import exponents, growth
+    from mmtsa_cli.stages.speeds.growth import exponents, growth
 
     rows = growth(work, most_clips=options.growth, repeats=options.repeats, note=note)
     slopes = exponents(rows)

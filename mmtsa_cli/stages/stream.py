@@ -22,7 +22,8 @@ from mmtsa_cli.recordings.live_series import LiveSeries
 from mmtsa_cli.recordings.live_stamps import Row
 from mmtsa_cli.recordings.live_video import LiveVideo
 from mmtsa_cli.sampling.packing import shrink
-from mmtsa_cli.stages.predict_inputs import (
+from mmtsa_cli.stages.predictions.hops import Hop, Hops, Layout
+from mmtsa_cli.stages.predictions.inputs import (
     FileOptions,
     Told,
     Wanted,
@@ -33,11 +34,10 @@ from mmtsa_cli.stages.predict_inputs import (
     said_of_files,
     unit_factor,
 )
-from mmtsa_cli.stages.predict_networks import Networks, PredictOptions, restore_networks, wanted_by
+from mmtsa_cli.stages.predictions.live_networks import LiveNetworks, one_thread
+from mmtsa_cli.stages.predictions.networks import Networks, PredictOptions, restore_networks, wanted_by
 from mmtsa_cli.stages.stopping import Asked, stop_on_signals
-from mmtsa_cli.stages.stream_hops import Hop, Hops, Layout
-from mmtsa_cli.stages.stream_networks import LiveNetworks, one_thread
-from mmtsa_cli.stages.trained import drawing, open_run
+from mmtsa_cli.stages.trainings.trained import drawing, open_run
 
 Tell = Callable[[str], None]
 _CHUNK = 1 << 16

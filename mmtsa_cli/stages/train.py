@@ -20,10 +20,10 @@ from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import Asked, stop_on_signals
-from mmtsa_cli.stages.teaching import check_teacher, open_teacher, teacher_inputs, teacher_of
-from mmtsa_cli.stages.training_data import KEY, MODEL_NAME, note_training_data
-from mmtsa_cli.stages.training_event import Listener, TrainingEvent
-from mmtsa_cli.stages.unfinished import finish_partial, kept_for_resume, open_partial
+from mmtsa_cli.stages.tables.teaching import check_teacher, open_teacher, teacher_inputs, teacher_of
+from mmtsa_cli.stages.trainings.data import KEY, MODEL_NAME, note_training_data
+from mmtsa_cli.stages.trainings.event import Listener, TrainingEvent
+from mmtsa_cli.stages.trainings.unfinished import finish_partial, kept_for_resume, open_partial
 from mmtsa_cli.training.optimisation import TrainingOptions, with_least_steps
 
 DEFAULT_RECIPE = "recommended"

@@ -35,8 +35,8 @@ from mmtsa_cli.methods.trajectories import TrackOptions, compute_tracks
 from mmtsa_cli.sampling.feature_cache import clip_features
 from mmtsa_cli.sampling.packing import PackedClip, PackedFrame, StoreWriter
 from mmtsa_cli.sampling.store import Store, StoredModality, StoreHeader
-from mmtsa_cli.stages.bench_plan import make_plan
-from mmtsa_cli.stages.units import run_units
+from mmtsa_cli.stages.tables.plan import make_plan
+from mmtsa_cli.stages.tables.units import run_units
 from tests.benchmarks.measure import show
 
 SYSTEMS = ("svm-hog", "svm", "decision-tree", "fvs", "tfvs", "fvv", "fvv+fvs", "mfv")

@@ -24,7 +24,7 @@ import yaml
 
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import benchmark
-from mmtsa_cli.stages.bench_recipe import read_bench_recipe
+from mmtsa_cli.stages.tables.bench_recipe import read_bench_recipe
 
 _MOST = 10.0
 """Times as many epochs as the recipe says, at most."""

@@ -30,9 +30,9 @@ from mmtsa_cli.models.network import Input
 from mmtsa_cli.recordings.live_rows import LiveRows, LiveSensor
 from mmtsa_cli.recordings.live_series import LiveSeries
 from mmtsa_cli.sampling.packing import CuttingOptions, pack_frame, shrink
+from mmtsa_cli.stages.predictions.hops import Hops, Layout
+from mmtsa_cli.stages.predictions.live_networks import LiveNetworks
 from mmtsa_cli.stages.recipe import Recipe
-from mmtsa_cli.stages.stream_hops import Hops, Layout
-from mmtsa_cli.stages.stream_networks import LiveNetworks
 from tests.benchmarks.measure import show
 
 RATE, WINDOW_S, SEGMENTS, HOP_S = 50.0, 2.0, 3, 2.0

@@ -17,7 +17,7 @@ from mmtsa_cli.evaluation.comparison import holm, mcnemar
 from mmtsa_cli.evaluation.intervals import bootstrap
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import ablate as stage
-from mmtsa_cli.stages import units
+from mmtsa_cli.stages.tables import units
 
 QUICK = """
 sampling: {frame_size: 32, window: 1.0}

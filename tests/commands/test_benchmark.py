@@ -18,11 +18,11 @@ from mmtsa_cli.errors import ManyErrors, UsageError
 from mmtsa_cli.methods.registry import ENTRIES
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import benchmark, defaults
-from mmtsa_cli.stages.bench_plan import make_plan
-from mmtsa_cli.stages.bench_recipe import read_bench_recipe
-from mmtsa_cli.stages.paper_tables import TABLES, laid_out, systems_of
 from mmtsa_cli.stages.recipe import read_recipe
-from mmtsa_cli.stages.units import UnitResult
+from mmtsa_cli.stages.tables.bench_recipe import read_bench_recipe
+from mmtsa_cli.stages.tables.plan import make_plan
+from mmtsa_cli.stages.tables.published import TABLES, laid_out, systems_of
+from mmtsa_cli.stages.tables.units import UnitResult
 
 QUICK = """
 sampling: {frame_size: 32, window: 1.0}

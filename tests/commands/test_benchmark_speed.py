@@ -7,8 +7,10 @@ import json
 
 import pytest
 
-from mmtsa_cli.stages import speed, speed_networks, speed_training
+from mmtsa_cli.stages import speed
 from mmtsa_cli.stages.recipe import read_recipe
+from mmtsa_cli.stages.speeds import networks as speed_networks
+from mmtsa_cli.stages.speeds import training as speed_training
 
 TINY = ("model.backbone=resnet10", "model.width=0.25", "model.hidden=8")
 
@@ -26,8 +28,8 @@ def tiny(monkeypatch):
         return read_recipe("paper", [f"imaging.image_size={size}", *TINY])
 
     monkeypatch.setattr(speed_networks.Networks, "_recipe", recipe)
-    from mmtsa_cli.stages import speed_processes
-    from mmtsa_cli.stages.speed_timing import SpeedRow
+    from mmtsa_cli.stages.speeds import processes as speed_processes
+    from mmtsa_cli.stages.speeds.timing import SpeedRow
 
     monkeypatch.setattr(speed_processes, "process_rows", lambda work, repeats: [])
     row = SpeedRow("memory: peak of the process", "MB", 1.0, 2.0, 1 / 0.6, "")
@@ -100,7 +102,7 @@ def test_the_whole_of_it_with_growth(mmtsa, tmp_path):
 
 @pytest.mark.slow
 def test_accuracy_stands_beside_speed_and_says_what_each_step_costs(mmtsa, tiny, samples, tmp_path, monkeypatch):
-    from mmtsa_cli.stages import speed_accuracy
+    from mmtsa_cli.stages.speeds import accuracy as speed_accuracy
 
     small = ("model.backbone=resnet10", "model.width=0.25", "imaging.image_size=32", "sampling.frame_size=32")
     monkeypatch.setattr(speed_accuracy, "PAPER_IN_SMALL", (*small, "training.epochs=1", "sampling.window=1.0"))

@@ -17,8 +17,8 @@ import torch
 
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.quantise import remarks
-from mmtsa_cli.stages.trained import drawing, open_run, restore
+from mmtsa_cli.stages.exports.quantise import remarks
+from mmtsa_cli.stages.trainings.trained import drawing, open_run, restore
 
 QUICK = (
     "training.epochs=1", "training.batch_size=14", "training.optimizer=adamw", "training.lr=0.01", "training.threads=1",

@@ -21,8 +21,8 @@ from mmtsa_cli.evaluation.calibration import expected_calibration_error
 from mmtsa_cli.evaluation.metrics import score
 from mmtsa_cli.reporting.charts import Line, line_chart, ticks
 from mmtsa_cli.reporting.result_tables import MISSING, Column, write_tables
-from mmtsa_cli.stages import paper_tables
-from mmtsa_cli.stages.report_evaluation import bins_of
+from mmtsa_cli.stages.pages.evaluation import bins_of
+from mmtsa_cli.stages.tables import published as paper_tables
 from tests import browser
 
 QUICK = """

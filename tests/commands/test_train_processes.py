@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mmtsa_cli.stages import train_group
+from mmtsa_cli.stages.trainings import group as train_group
 
 QUICK = """
 modalities: [acc_phone, gyro]

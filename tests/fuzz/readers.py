@@ -206,7 +206,7 @@ def _place_part(files: Callable[[Path], list[Path]]) -> Callable[[Path, bytes], 
 
 
 def _run(file: Path) -> object:
-    from mmtsa_cli.stages.trained import drawing, open_run, restore
+    from mmtsa_cli.stages.trainings.trained import drawing, open_run, restore
 
     run = open_run(file.parent)
     for model in run.folds(None):

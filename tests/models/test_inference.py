@@ -167,7 +167,7 @@ def test_where_folding_would_be_wrong_nothing_is_folded(kind):
 
 @pytest.mark.slow
 def test_compiled_backbones_answer_and_learn_as_they_are():
-    from mmtsa_cli.stages.speed_networks import compiled_way
+    from mmtsa_cli.stages.speeds.networks import compiled_way
     from mmtsa_cli.training.optimisation import compile_backbones
 
     network, tensors = seen("resnet10")

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from mmtsa_cli.recordings import inspection
-from mmtsa_cli.stages import check, check_journal
+from mmtsa_cli.stages import check
+from mmtsa_cli.stages.checks import journal as check_journal
 from tests.benchmarks.check import write_many
 from tests.trees.own import content, sensor_text, write_recordings, write_rows
 

@@ -4,8 +4,8 @@ import pytest
 
 from mmtsa_cli.errors import MmtsaError, UsageError
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.ablation_grid import NAMED, ceiling_of, points_of, read_axes, subsets
 from mmtsa_cli.stages.recipe import read_recipe
+from mmtsa_cli.stages.tables.grid import NAMED, ceiling_of, points_of, read_axes, subsets
 
 KINDS = {"rgb": "video", "acc_phone": "sensor", "acc_watch": "sensor", "gyro": "sensor"}
 SMALL = ("model.backbone=resnet10", "sampling.window=1.0", "sampling.frame_size=32", "imaging.image_size=32")

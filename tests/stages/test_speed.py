@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from mmtsa_cli.imaging.field import gramian, rescale
-from mmtsa_cli.stages import speed_fields, speed_growth, speed_items, speed_material
-from mmtsa_cli.stages.speed_timing import SpeedRow, Times, in_turns, timed_row
+from mmtsa_cli.stages.speeds import fields as speed_fields
+from mmtsa_cli.stages.speeds import growth as speed_growth
+from mmtsa_cli.stages.speeds import items as speed_items
+from mmtsa_cli.stages.speeds import material as speed_material
+from mmtsa_cli.stages.speeds.timing import SpeedRow, Times, in_turns, timed_row
 
 
 def times(median_s, fastest_s=None):

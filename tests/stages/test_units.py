@@ -22,10 +22,10 @@ from mmtsa_cli.sampling import feature_cache
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.feature_cache import clip_features, computed_anew
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.stages.footprint import bytes_read
 from mmtsa_cli.stages.processes import StoppedError, cores
 from mmtsa_cli.stages.recipe import ValidationOptions
-from mmtsa_cli.stages.units import Unit, run_units
+from mmtsa_cli.stages.tables.footprint import bytes_read
+from mmtsa_cli.stages.tables.units import Unit, run_units
 from mmtsa_cli.training.optimisation import TrainingOptions
 from tests.stages import toy_systems
 
@@ -258,7 +258,7 @@ def test_a_system_pays_for_features_that_another_computed(samples: Path, cache: 
 
 def test_peak_memory_is_that_of_the_process_and_does_not_fall() -> None:
     program = (
-        "import numpy as np\nfrom mmtsa_cli.stages.footprint import peak_mb\n"
+        "import numpy as np\nfrom mmtsa_cli.stages.tables.footprint import peak_mb\n"
         "before = peak_mb()\nheld = np.ones(200_000_000, np.uint8)\ndel held\nprint(before, peak_mb())"
     )
     # This process holds as much again: what starts another one hands nothing on.

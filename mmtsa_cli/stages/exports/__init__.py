@@ -1,0 +1,1 @@
+"""The parts of `export`: the graph, what it is held against, its card."""

@@ -1,0 +1,1 @@
+"""The rows of `benchmark --speed`: each measures one thing beside the naive way."""

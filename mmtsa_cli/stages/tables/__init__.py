@@ -1,0 +1,1 @@
+"""What `benchmark` and `ablate` share: units trained in processes of their own, and tables made of them."""

@@ -1,0 +1,1 @@
+"""What surrounds a training: its directory while it is unfinished, its processes, the run that it leaves."""
