@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def parameters(module: nn.Module) -> int:
@@ -26,6 +25,9 @@ def macs(module: nn.Module, *inputs: Any) -> int:
     *inputs
         What it is called with.
     """
+    # It imports Triton, a tenth of a second that every training would pay.
+    from torch.utils.flop_counter import FlopCounterMode
+
     was_training = module.training
     module.eval()
     # Gradients stay on: without them torch fuses attention into a kernel that the counter does not see.
