@@ -135,3 +135,16 @@ def test_help_answers_without_torch(name):
     assert "Usage: mmtsa" in done.stdout
     if name:
         assert "Examples:" in done.stdout
+
+
+def test_a_system_without_a_network_starts_without_torch():
+    program = (
+        "import sys\nimport mmtsa_cli.stages.tables.unit_process\n"
+        "from mmtsa_cli.methods.registry import class_of, entry_of\n"
+        "for name in ('svm', 'decision-tree', 'svm-hog', 'part-svm', 'mfv', 'fvs', 'tfvs'):\n"
+        "    class_of(entry_of(name))\n"
+        "    assert 'torch' not in sys.modules, name\n"
+        "class_of(entry_of('mmtsa'))\nassert 'torch' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

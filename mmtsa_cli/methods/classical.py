@@ -14,7 +14,7 @@ from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.modalities import Kind
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

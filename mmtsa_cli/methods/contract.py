@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from numpy.typing import NDArray
 
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 Progress = Callable[[int, int], None]
 

@@ -27,7 +27,7 @@ from mmtsa_cli.methods.teachers import SensorTeacher, fit_teachers, knowledge_of
 from mmtsa_cli.methods.tsn import TsnOptions, TsnRgb, inputs_of
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from mmtsa_cli.models.pairing import pairing_loss
 from mmtsa_cli.sampling.draw import Batch, Samples
 from mmtsa_cli.training.checkpoint import LAST, TrainingState
 from mmtsa_cli.training.group import from_first
-from mmtsa_cli.training.loop import Run
 from mmtsa_cli.training.optimisation import autocast
 from mmtsa_cli.training.parts import split_of
+from mmtsa_cli.training.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self

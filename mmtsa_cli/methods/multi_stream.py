@@ -37,7 +37,7 @@ from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.models.sequences import AxisScale
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self

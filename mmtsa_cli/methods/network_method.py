@@ -29,7 +29,7 @@ from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
 from mmtsa_cli.training.checkpoint import TrainingState
 from mmtsa_cli.training.group import gathered, own_part
-from mmtsa_cli.training.loop import Run, Work, train
+from mmtsa_cli.training.loop import Work, train
 from mmtsa_cli.training.optimisation import (
     TrainingOptions,
     autocast,
@@ -40,6 +40,7 @@ from mmtsa_cli.training.optimisation import (
     with_least_steps,
 )
 from mmtsa_cli.training.parts import split_of
+from mmtsa_cli.training.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -17,7 +17,7 @@ from mmtsa_cli.methods.network_method import NetworkMethod, NetworkOptions
 from mmtsa_cli.methods.trained_once import narrowed
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -20,7 +20,7 @@ from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.trained_once import fit_once, narrowed
 from mmtsa_cli.methods.tsn import SegmentConsensus, TsnStream
 from mmtsa_cli.sampling.draw import Samples
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 _CHANNELS = (64, 128, 256)
 _KERNELS = (9, 7, 5)

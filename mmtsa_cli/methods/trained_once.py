@@ -2,7 +2,7 @@
 
 What a part follows from (its options, draw, clips, classes, seed) is hashed into the name of the place where it lies:
 two systems that want the same part find it, and one that wants another never does. Of two processes that want the same
-at the same time one trains it and the other waits; what that cost is each one's (`seconds_of_others`).
+at the same time one trains it and the other waits; what that cost is each one's (`training.owed`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from mmtsa_cli.artifacts.unchanged import unchanged
 from mmtsa_cli.methods.network_method import NetworkMethod
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import BEST, TrainingState, load_tensors
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
+from mmtsa_cli.training.owed import owe_others
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 
 FINISHED = "finished.json"
 _LOCK = ".lock"
 _LOOK_S = 0.5
-_of_others: dict[Path, float] = {}
 
 
 def origin_of(options: Any, samples: Samples, validation: Samples | None, *, seed: int) -> dict[str, Any]:
@@ -108,20 +108,10 @@ def fit_once(
     if state is None:
         about = json.loads((directory / FINISHED).read_text(encoding="utf-8"))
         # What this very run trained before it was interrupted is in its own time.
-        owed_to_others(directory, 0.0 if about["for"] == str(run.directory) else about["seconds"] - waited)
+        owe_others(directory, 0.0 if about["for"] == str(run.directory) else about["seconds"] - waited)
     weights, scores = load_tensors(directory / BEST)
     part.network.load_state_dict(weights)
     return state, scores
-
-
-def owed_to_others(place: Path, seconds: float) -> None:
-    """Note that this process found a part at `place` that took another one so long."""
-    _of_others[place] = seconds
-
-
-def seconds_of_others() -> float:
-    """Return what training those parts took, in seconds, that this process found trained, less what it waited."""
-    return sum(_of_others.values())
 
 
 @contextmanager

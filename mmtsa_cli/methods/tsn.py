@@ -28,7 +28,7 @@ from mmtsa_cli.methods.score_fusion import ScoreFusion
 from mmtsa_cli.models.network import build_encoder
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self

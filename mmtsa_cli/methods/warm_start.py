@@ -17,11 +17,12 @@ from typing import Any
 from torch import Tensor
 
 from mmtsa_cli.methods.network_method import NetworkMethod
-from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of, owed_to_others
+from mmtsa_cli.methods.trained_once import name_of, narrowed, origin_of
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.training.checkpoint import TrainingState, load_tensors, save_tensors
 from mmtsa_cli.training.group import from_first, is_first
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.owed import owe_others
+from mmtsa_cli.training.run import Run
 
 
 def start_from_alone(method: Any, samples: Samples, validation: Samples | None, *, seed: int, run: Run) -> None:
@@ -49,7 +50,7 @@ def start_from_alone(method: Any, samples: Samples, validation: Samples | None, 
             _train_alone(method, own, own_validation, path, seed, run)
         weights, about = from_first(lambda: load_tensors(path))  # noqa: B023 - called at once
         if found and run.shared:
-            owed_to_others(path, about["seconds"])
+            owe_others(path, about["seconds"])
         _put(method, names, weights)
 
 

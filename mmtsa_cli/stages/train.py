@@ -142,7 +142,7 @@ def _train_fold(
     from mmtsa_cli.methods.mmtsa import Mmtsa
     from mmtsa_cli.sampling.draw import Samples
     from mmtsa_cli.training.group import is_first
-    from mmtsa_cli.training.loop import Run
+    from mmtsa_cli.training.run import Run
 
     directory = partial / "folds" / fold.name
     names = select(plan.modalities, {n: m.kind for n, m in store.header.modalities.items()}) if plan.modalities else ()

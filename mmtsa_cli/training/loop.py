@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -39,17 +38,10 @@ from mmtsa_cli.training.optimisation import (
     learning_rate,
 )
 from mmtsa_cli.training.parts import Gradients, Part
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 from mmtsa_cli.training.synchronised_norm import synchronised_norms
 
 B = TypeVar("B")
-Report = Callable[[TrainingState, int, int], None]
-"""Called after every step with the state, the step of the epoch and the steps of an epoch."""
-
-
-class TrainingStoppedError(MmtsaError):
-    """Training was asked to stop and has written its checkpoint (exit code 130, as for any interrupted program)."""
-
-    exit_code = 130
 
 
 @dataclass(frozen=True)
@@ -73,31 +65,6 @@ class Work(Generic[B]):
     batches: Callable[[int, int], Iterable[Sequence[Part[B]]]]
     loss: Callable[[nn.Module, B, torch.Generator], tuple[Tensor, int, int]]
     validate: Callable[[nn.Module], dict[str, float]] | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where a training writes, and how it talks.
-
-    Attributes
-    ----------
-    directory : Path
-        Holds `last.safetensors` and `best.safetensors`; a `last.safetensors` that is there is gone on from.
-    report : callable
-    should_stop : callable () -> bool
-        Asked after every step; true: write a checkpoint and stop.
-    shared : Path, optional
-        A place for what several trainings on the same clips with the same seed can use: teachers that one of them has
-        trained already.
-    warn : callable
-        Told in one line that a checkpoint is damaged and the one before it was taken.
-    """
-
-    directory: Path
-    report: Report = lambda state, step, steps: None
-    should_stop: Callable[[], bool] = lambda: False
-    shared: Path | None = None
-    warn: Callable[[str], None] = lambda text: None
 
 
 def train(network: nn.Module, work: Work[B], options: TrainingOptions, *, seed: int, run: Run) -> TrainingState:

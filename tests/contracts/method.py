@@ -19,7 +19,7 @@ from mmtsa_cli.methods.contract import Cost, Method
 from mmtsa_cli.methods.registry import Entry, class_of, modalities_of
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 
 LABELS = ("jumping_jacks", "lifting_crate", "sitting")
 SMALL: Mapping[str, Any] = {

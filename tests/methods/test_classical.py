@@ -21,7 +21,7 @@ from mmtsa_cli.methods.grid_search import best_settings, some_numbers, splits
 from mmtsa_cli.methods.kwapisz import Svm, SvmOptions
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 from tests.methods.parts import part
 
 

@@ -10,12 +10,13 @@ import torch
 from filelock import FileLock
 
 from mmtsa_cli.errors import DataError
-from mmtsa_cli.methods import distillation, trained_once
+from mmtsa_cli.methods import distillation
 from mmtsa_cli.methods.distillation import DistillationOptions, Smd, distillation_loss
 from mmtsa_cli.methods.mmad import MultiTeachers, MultiTeachersOptions
 from mmtsa_cli.methods.teachers import SensorTeacher, SeriesEncoder, fit_teachers, knowledge_of
-from mmtsa_cli.methods.trained_once import seconds_of_others
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
+from mmtsa_cli.training import owed
+from mmtsa_cli.training.owed import seconds_of_others
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 from tests.methods.small_clips import clips_of, forbid, small
 
 
@@ -173,7 +174,7 @@ def test_a_teacher_is_trained_once_for_all_systems_of_the_same_clips_and_seed(sa
 
 
 def test_a_system_pays_for_teachers_that_another_trained_and_not_for_its_own(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(trained_once, "_of_others", {})
+    monkeypatch.setattr(owed, "_of_others", {})
     train, options = clips_of(samples, subjects=("1", "2")), small(DistillationOptions, epochs=1)
     run = Run(tmp_path / "first", shared=tmp_path / "shared")
     fit_teachers(["gyro"], options, train, None, seed=0, run=run)

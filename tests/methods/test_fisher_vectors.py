@@ -21,7 +21,7 @@ from mmtsa_cli.methods.trajectories import TrackOptions
 from mmtsa_cli.sampling.feature_cache import Features
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import load_tensors, save_tensors
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.parts import accuracy, part
 
 SENSORS = ("acc_phone", "acc_watch", "gyro", "orientation")

@@ -11,7 +11,7 @@ from mmtsa_cli.methods.kwapisz import DecisionTree, DecisionTreeOptions, Svm, Sv
 from mmtsa_cli.methods.window_statistics import bin_shares, series_features, time_between_peaks, window_features
 from mmtsa_cli.sampling.feature_cache import computed_anew
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.parts import accuracy, part
 
 SYSTEMS = ((Svm, SvmOptions()), (DecisionTree, DecisionTreeOptions()))

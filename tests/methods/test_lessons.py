@@ -13,7 +13,7 @@ from mmtsa_cli.methods.mmtsa import Mmtsa, MmtsaOptions
 from mmtsa_cli.sampling.augmentation import SensorAugmentation, VideoAugmentation
 from mmtsa_cli.sampling.draw import Augmentation, DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.small_clips import small
 
 NAMES = ("rgb", "acc_phone", "gyro")

@@ -21,7 +21,7 @@ from mmtsa_cli.methods.mmad import (
 )
 from mmtsa_cli.methods.teachers import SensorTeacher, teacher_options
 from mmtsa_cli.methods.tsn import SegmentConsensus
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.small_clips import clips_of, forbid, small
 
 

@@ -18,7 +18,7 @@ from mmtsa_cli.methods.multi_stream import (
 )
 from mmtsa_cli.methods.tsn import TsnStream
 from mmtsa_cli.models.network import Input
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 from tests.methods.parts import accuracy
 from tests.methods.small_clips import clips_of, small
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mmtsa_cli.methods.mmtsa import Mmtsa, MmtsaOptions
-from mmtsa_cli.training.loop import Run
 from mmtsa_cli.training.optimisation import autocast
+from mmtsa_cli.training.run import Run
 from tests.methods.small_clips import TRAINING, clips_of, small
 
 

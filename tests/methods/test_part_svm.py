@@ -12,7 +12,7 @@ from mmtsa_cli.errors import DataError
 from mmtsa_cli.methods.part_svm import PartSvm, PartSvmOptions
 from mmtsa_cli.methods.window_statistics import part_statistics
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.parts import part
 
 SENSORS = ("acc_phone", "gyro")

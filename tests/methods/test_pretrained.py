@@ -13,8 +13,8 @@ from mmtsa_cli.models.network import Input, ModelOptions, build_network
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import save_tensors
-from mmtsa_cli.training.loop import Run
 from mmtsa_cli.training.optimisation import TrainingOptions
+from mmtsa_cli.training.run import Run
 
 MODEL = ModelOptions(backbone="resnet10", width=0.125, hidden=16)
 SENSOR = Input("sensor", 3, bounds=[(-1.0, 1.0)] * 3)

@@ -13,7 +13,7 @@ from mmtsa_cli.errors import DataError
 from mmtsa_cli.methods.keyless import Keyless
 from mmtsa_cli.methods.mumu import Mumu
 from mmtsa_cli.models.network import Input
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.sequence_cases import CLASSES, MODEL, SYSTEMS, dead_parameters, method_of, options_of, tensors_of
 from tests.methods.small_clips import clips_of
 

@@ -20,7 +20,7 @@ from mmtsa_cli.methods.oriented_gradients import (
 from mmtsa_cli.methods.svm_hog import SvmHog, SvmHogOptions, pooled
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.parts import accuracy, part
 
 SMALL = SvmHogOptions(grid=4, cell=8, parts=2)

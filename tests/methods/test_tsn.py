@@ -10,7 +10,7 @@ from torch import nn
 
 from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.methods.tsn import SegmentConsensus, TsnFusion, TsnOptions, TsnRgb, best_weights, fuse_scores
-from mmtsa_cli.training.loop import Run
+from mmtsa_cli.training.run import Run
 from tests.methods.small_clips import clips_of, forbid, small
 
 

@@ -10,8 +10,8 @@ from mmtsa_cli.methods.network_method import NetworkMethod
 from mmtsa_cli.models.network import ModelOptions
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
-from mmtsa_cli.training.loop import Run, TrainingStoppedError
 from mmtsa_cli.training.optimisation import TrainingOptions
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 
 OPTIONS = MmtsaOptions(
     model=ModelOptions(backbone="resnet10", width=0.125, hidden=16),

@@ -17,7 +17,7 @@ from mmtsa_cli.artifacts.options import option
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.methods.registry import Entry
 from mmtsa_cli.sampling.feature_cache import clip_features
-from mmtsa_cli.training.loop import TrainingStoppedError
+from mmtsa_cli.training.run import TrainingStoppedError
 
 STEPS = 40
 

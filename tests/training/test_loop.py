@@ -10,9 +10,10 @@ from torch import nn
 
 from mmtsa_cli.errors import ArtifactError, MmtsaError
 from mmtsa_cli.training.checkpoint import BEST, LAST, load_tensors
-from mmtsa_cli.training.loop import Run, TrainingStoppedError, Work, train
+from mmtsa_cli.training.loop import Work, train
 from mmtsa_cli.training.optimisation import TrainingOptions, autocast, choose_device, learning_rate, with_least_steps
 from mmtsa_cli.training.parts import Part
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 
 OPTIONS = TrainingOptions(epochs=4, optimizer="adamw", lr=0.01, schedule="cosine", average=0.9, precision="float32")
 

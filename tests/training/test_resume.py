@@ -11,7 +11,8 @@ from torch import nn
 
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.training.checkpoint import BEFORE, LAST, load_tensors
-from mmtsa_cli.training.loop import Run, TrainingStoppedError, train
+from mmtsa_cli.training.loop import train
+from mmtsa_cli.training.run import Run, TrainingStoppedError
 from tests.training.test_loop import OPTIONS, make_work, same_weights
 
 

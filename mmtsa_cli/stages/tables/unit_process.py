@@ -32,8 +32,9 @@ from mmtsa_cli.sampling.feature_cache import computed_on, seconds_saved
 from mmtsa_cli.sampling.protocols import Fold, hold_out
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.tables.footprint import measure, peak_mb
-from mmtsa_cli.stages.tables.teaching import open_teacher, teacher_of
 from mmtsa_cli.stages.tables.units import FAULT, PREDICTIONS, RESULT, Unit
+from mmtsa_cli.training.owed import seconds_of_others
+from mmtsa_cli.training.run import Run
 
 SPENT = "seconds.json"
 _NOTE_S, _GRACE_S = 5.0, 3.0
@@ -99,9 +100,6 @@ def _failed(work: Path, text: str) -> int:
 
 
 def _run(job: Mapping[str, Any], work: Path, stop: _Stop) -> None:
-    import torch
-
-    torch.set_num_threads(job["threads"])
     unit = Unit(**{**job["unit"], "modalities": tuple(job["unit"]["modalities"])})
     store = Store(place_of(job["samples"]))
     # As they were when the table was begun, which is before this process was.
@@ -115,18 +113,14 @@ def _measured(
     job: Mapping[str, Any], unit: Unit, store: Store, work: Path, stop: _Stop
 ) -> tuple[tuple[str, ...], dict[str, Any], Samples, Any]:
     """Fit and predict; return classes, what was measured, the test clips and their probabilities."""
-    import torch
-
-    from mmtsa_cli.methods.trained_once import seconds_of_others
-
     fold = Fold(**job["fold"])
     train, validation, test = _parts(unit, store, fold)
     system = class_of(entry_of(unit.settings.get("method", unit.method)))
     own = {key: value for key, value in unit.settings.items() if key not in ("method", "sampling", "validation")}
     options = to_options(system.options_class, Source(unit.name, own, {}))  # type: ignore[attr-defined]
     method = system.for_samples(options, train, seed=unit.seed)  # type: ignore[attr-defined]
-    if teacher := open_teacher(options):
-        method.teacher = teacher_of(teacher, fold, [fold], options)
+    if getattr(options, "distillation", None):
+        _teach(method, options, fold)
     with _Clock(work, stop, shared=Path(job["shared"])) as clock:
         state = method.fit(train, validation, seed=unit.seed, run=clock.run())
     probabilities = method.predict_proba(test, seed=unit.seed)
@@ -139,11 +133,25 @@ def _measured(
         "seconds": clock.seconds + seconds_saved() + seconds_of_others(),
         "epochs": getattr(state, "epoch", None),
         **(measure(method, options, test) if job["measure"] else {}),
-        "threads": torch.get_num_threads(),
+        "threads": _threads(job),
         "device": getattr(getattr(method, "device", None), "type", "cpu"),
         "peak_mb": peak_mb(),
     }
     return method.classes, measured, test, probabilities
+
+
+def _teach(method: Any, options: Any, fold: Fold) -> None:
+    # Here alone: with no network to train, torch is not imported, which takes longer than to fit a tree.
+    from mmtsa_cli.stages.tables.teaching import open_teacher, teacher_of
+
+    if teacher := open_teacher(options):
+        method.teacher = teacher_of(teacher, fold, [fold], options)
+
+
+def _threads(job: Mapping[str, Any]) -> int:
+    """Return the threads of the arithmetic: those of a recipe, or what the environment of this process says."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else job["threads"]
 
 
 def _parts(unit: Unit, store: Store, fold: Fold) -> tuple[Samples, Samples | None, Samples]:
@@ -184,8 +192,6 @@ class _Clock:
 
     def run(self) -> Any:
         """Return what a training is told."""
-        from mmtsa_cli.training.loop import Run
-
         return Run(self._work, self._report, self._stop.answer, self._shared, warn=_warn)
 
     def _report(self, state: Any, step: int, steps: int) -> None:

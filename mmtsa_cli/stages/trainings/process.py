@@ -30,7 +30,7 @@ def main(job_file: Path) -> int:
         _tell("started", restarts())
     # Only now, as it takes seconds.
     from mmtsa_cli.training.group import LostProcessError
-    from mmtsa_cli.training.loop import TrainingStoppedError
+    from mmtsa_cli.training.run import TrainingStoppedError
 
     try:
         _run(json.loads(job_file.read_text(encoding="utf-8")), first)

@@ -92,7 +92,7 @@ def kept_for_resume(partial: Path, asked: Asked) -> Iterator[None]:
     Of several processes the first one alone does so.
     """
     from mmtsa_cli.training.group import is_first
-    from mmtsa_cli.training.loop import TrainingStoppedError
+    from mmtsa_cli.training.run import TrainingStoppedError
 
     try:
         yield
