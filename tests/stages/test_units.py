@@ -72,7 +72,7 @@ def test_a_unit_is_run_measured_and_kept(samples: Path, tmp_path: Path) -> None:
     assert (result.parameters, result.macs, result.epochs) == (7, 1000, None)
     assert (result.threads, result.device) == (cores(), "cpu")
     assert 0 < result.latency_ms <= result.latency_p95_ms < 1000
-    assert 50 < result.peak_mb < 4000
+    assert 20 < result.peak_mb < 4000
     said = result.predictions()
     assert {store.clips[i]["id"] for i in range(len(store)) if store.clips[i]["subject"] == "4"} == set(said.ids)
     assert said.subjects == ("4",) * len(said.ids)
