@@ -260,19 +260,30 @@ def _wait_for(process: subprocess.Popen, folder: Path, name: str) -> Path:
     raise LostError(f"ended without {name}: {process.communicate()[1][-500:]}")
 
 
+_WORKERS = (b"LokyProcess", b"unit_process")
+
+
 def _wait_for_worker(process: subprocess.Popen, part: float) -> int | None:
     """Return a process that another one has begun, some moments after it was."""
     while process.poll() is None:
-        try:
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        except OSError as error:
-            raise Unavailable(f"/proc does not tell of children: {error}") from None
-        workers = [int(child) for child in children if b"resource_tracker" not in _command(int(child))]
-        if workers:
+        if _workers(process):
             time.sleep(part)
-            return workers[0] if process.poll() is None and Path(f"/proc/{workers[0]}").exists() else None
+            workers = _workers(process)
+            return workers[0] if process.poll() is None and workers else None
         time.sleep(0.005)
     return None
+
+
+def _workers(process: subprocess.Popen) -> list[int]:
+    """Return the processes that another one has begun for its work, in the order in which they began."""
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Unavailable(f"/proc does not tell of children: {error}") from None
+    # By name: what keeps account of the resources of a pool is a child, too, and any child looks like its parent at first.
+    return [int(child) for child in children if any(name in _command(int(child)) for name in _WORKERS)]
 
 
 def _command(pid: int) -> bytes:
