@@ -282,7 +282,7 @@ def _workers(process: subprocess.Popen) -> list[int]:
         return []
     except OSError as error:
         raise Unavailable(f"/proc does not tell of children: {error}") from None
-    # By name: what keeps account of the resources of a pool is a child, too, and any child looks like its parent at first.
+    # By name: a pool has a child that keeps account of its resources, and any child looks like its parent at first.
     return [int(child) for child in children if any(name in _command(int(child)) for name in _WORKERS)]
 
 
