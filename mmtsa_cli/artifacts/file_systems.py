@@ -48,7 +48,15 @@ def again(call: Callable[[], T]) -> T:
     for wait_s in _WAITS_S:
         try:
             return call()
-        except (FileNotFoundError, FileExistsError, PermissionError, NotImplementedError, ValueError, MmtsaError):
+        except (
+            FileNotFoundError,
+            FileExistsError,
+            PermissionError,
+            NotImplementedError,
+            TypeError,
+            ValueError,
+            MmtsaError,
+        ):
             raise
         # Each file system has its own kinds of a lost connection.
         except Exception:  # noqa: BLE001

@@ -7,7 +7,8 @@ of the convolution before it: the same function to rounding, with a pass over me
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -17,6 +18,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from mmtsa_cli.models.packed_convolution import can_pack, pack_convolutions
 
 Precision = Literal["float32", "bfloat16"]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread.
+
+    A segment of a small network is too little work for several, which wait for one another: beside other work on the
+    machine that costs many times what it may gain (tests/benchmarks/stream_hop.py measures it).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class ReducedPrecision(nn.Module):

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from mmtsa_cli.errors import DataError
 from mmtsa_cli.evaluation.timeline import name_of
+from mmtsa_cli.models.inference import one_thread
 from mmtsa_cli.recordings.live_rows import LiveRows
 from mmtsa_cli.recordings.live_stamps import Row
 from mmtsa_cli.recordings.live_video import LiveVideo
@@ -29,7 +30,7 @@ from mmtsa_cli.stages.predictions.inputs import (
     said_of_files,
     unit_factor,
 )
-from mmtsa_cli.stages.predictions.live_networks import LiveNetworks, one_thread
+from mmtsa_cli.stages.predictions.live_networks import LiveNetworks
 from mmtsa_cli.stages.predictions.stream_opening import (
     StreamOptions,
     Tell,

@@ -76,14 +76,15 @@ def test_the_server_says_who_was_first(s3):
     assert lock.read_bytes() == b"one"
 
 
-def test_a_file_system_that_knows_no_first_is_asked_before(elsewhere, monkeypatch):
+@pytest.mark.parametrize("unknown", [NotImplementedError, TypeError])
+def test_a_file_system_that_knows_no_first_is_asked_before(elsewhere, monkeypatch, unknown):
     place = RemotePath(f"{elsewhere}/plain")
     file_system = type(place._fs)
     really = file_system.pipe_file
 
     def plain(self, path, value, mode="overwrite", **more):
         if mode == "create":
-            raise NotImplementedError
+            raise unknown
         return really(self, path, value, **more)
 
     monkeypatch.setattr(file_system, "pipe_file", plain)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmtsa_cli.errors import ArtifactError
 from mmtsa_cli.evaluation.scored import scored
+from mmtsa_cli.models.inference import one_thread
 from mmtsa_cli.stages.exports.graph import Answer
 from mmtsa_cli.stages.exports.inputs import Clips
 
@@ -144,7 +143,7 @@ def latencies(answers: Mapping[str, Answer], clips: Clips) -> dict[str, dict[str
     feeds = list(clips.ones(_ALONE))
     times: dict[str, list[float]] = {name: [] for name in answers}
     started = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         for number in range(-_WARMUP, _REPEATS):
             if number >= _LEAST and time.perf_counter() - started > _BUDGET_S:
                 break
@@ -159,13 +158,3 @@ def latencies(answers: Mapping[str, Answer], clips: Clips) -> dict[str, dict[str
 def _summary(times: Sequence[float]) -> dict[str, Any]:
     median, p95 = (float(value) for value in np.percentile(times, [50, 95]))
     return {"latency_ms": median, "latency_p95_ms": p95, "least_ms": min(times), "repeats": len(times)}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +17,6 @@ from mmtsa_cli.stages.predictions.networks import Networks
 from mmtsa_cli.training.optimisation import autocast
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread.
-
-    A segment of a small network is too little work for several, which wait for one another: beside other work on the
-    machine that costs many times what it may gain (tests/benchmarks/stream_hop.py measures it).
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
