@@ -38,6 +38,12 @@ from mmtsa_cli.commands import console, options, recording_files, streams
     help="Evaluation made by `mmtsa eval --calibrate`, whose temperature is applied.",
 )
 @click.option(
+    "--int8",
+    type=options.LocalPath(),
+    metavar="EVAL",
+    help="Evaluation made by `mmtsa eval --int8`: compute in 8-bit integers, with its scales.",
+)
+@click.option(
     "--draws", type=options.positive(int), help="Draws that are averaged.  [default: as the recipe, 1 with --window]"
 )
 @recording_files.max_gap
@@ -61,6 +67,7 @@ def command(
     top: int | None,
     threshold: float,
     calibration: Path | None,
+    int8: Path | None,
     draws: int | None,
     max_gap: float | None,
     seed: int,
@@ -91,7 +98,7 @@ def command(
     from mmtsa_cli.stages import predict
 
     form = predict.format_of(output, file_format)
-    wishes = predict.PredictOptions(fold, window, hop, threshold, draws, max_gap, calibration, seed)
+    wishes = predict.PredictOptions(fold, window, hop, threshold, draws, max_gap, calibration, int8, seed)
     about, own = predict.FileOptions(**given.about), given.own_names
     with console.progress("predict") as progress:
         result = predict.run(

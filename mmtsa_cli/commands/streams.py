@@ -91,14 +91,14 @@ def _run(others: dict[str, Any], live: dict[str, Any]) -> int:
         raise click.UsageError(f"--{name} {path}: with --stream rows come from standard input, frames by --camera")
     if form not in (None, "jsonl"):
         raise click.UsageError(f"--format {form}: a stream is written as JSON lines")
-    hop, gap, calibration = others["hop"], others["max_gap"], others["calibration"]
     wishes = stream.StreamOptions(
         fold=others["fold"],
-        hop_s=hop,
+        hop_s=others["hop"],
         threshold=others["threshold"],
         top=others["top"],
-        max_gap_s=gap,
-        calibration=calibration,
+        max_gap_s=others["max_gap"],
+        calibration=others["calibration"],
+        int8=others["int8"],
         **live,
     )
     run: Path = others["run"]

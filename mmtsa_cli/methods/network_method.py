@@ -24,7 +24,8 @@ from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.methods.batches import BatchPlan, evaluation_batches, prefetched
 from mmtsa_cli.methods.contract import Cost
 from mmtsa_cli.models.cost import macs, parameters
-from mmtsa_cli.models.inference import Precision, ready_for_inference
+from mmtsa_cli.models.inference import Precision, activation_ranges, ready_for_inference, ready_in_integers
+from mmtsa_cli.models.integers import Range
 from mmtsa_cli.models.network import Input, ModelOptions
 from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
 from mmtsa_cli.training.checkpoint import TrainingState
@@ -130,6 +131,7 @@ class NetworkMethod(ABC):
         torch.manual_seed(seed)
         self.network: Any = self.build().to(self.device).to(memory_format=torch.channels_last)
         self._ready: tuple[Any, nn.Module] | None = None
+        self._ranges: Mapping[str, Mapping[str, Range]] | None = None
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -297,9 +299,36 @@ class NetworkMethod(ABC):
         tensors = [*self.network.parameters(), *self.network.buffers()]
         weights = [(id(tensor), tensor._version) for tensor in tensors if not tensor.is_inference()]
         if self._ready is None or self._ready[0] != weights:
+            if self._ranges is not None:
+                self._ready = weights, ready_in_integers(self.network, self._ranges)
+                return self._ready[1], "float32"
             reduced: Precision = "bfloat16" if uses_bfloat16(precision, self.device) else "float32"
             self._ready = weights, ready_for_inference(self.network, precision=reduced)
         return self._ready[1], "float32"
+
+    def activation_ranges(self, samples: Samples) -> dict[str, dict[str, Range]] | None:
+        """Return what all that backbones compute of some clips lies between; see `models.inference`."""
+        batches = evaluation_batches(samples, list(range(len(samples))), 0, 0)
+        return activation_ranges(self.network, (self._tensors(draw()) for draw in batches))
+
+    def compute_in_integers(self, ranges: Mapping[str, Mapping[str, Range]]) -> None:
+        """Predict with backbones in 8-bit integers from now on.
+
+        Parameters
+        ----------
+        ranges : mapping
+            Of `activation_ranges`, of this system.
+
+        Raises
+        ------
+        ArtifactError
+            Ranges of another network.
+        """
+        self._ranges, self._ready = ranges, None
+        try:
+            self.network_for_inference()
+        except KeyError as error:
+            raise ArtifactError("ranges of another network", expected=f"one of {error.args[0]}") from None
 
     def _averaged(
         self,

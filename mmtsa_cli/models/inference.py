@@ -7,7 +7,7 @@ of the convolution before it: the same function to rounding, with a pass over me
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mmtsa_cli.models.integers import Range, Watch, in_integers
 from mmtsa_cli.models.packed_convolution import can_pack, pack_convolutions
 
 Precision = Literal["float32", "bfloat16"]
@@ -78,15 +79,84 @@ def ready_for_inference(network: nn.Module, *, precision: Precision = "float32",
     nn.Module
         In evaluation mode, without gradients.
     """
+    return _with_backbones(network, lambda name, backbone: _fast(backbone, precision, packed=packed))
+
+
+def ready_in_integers(network: nn.Module, ranges: Mapping[str, Mapping[str, Range]]) -> nn.Module:
+    """Return a copy of a network whose backbones compute in 8-bit integers; the network itself stays as it is.
+
+    Parameters
+    ----------
+    network : nn.Module
+    ranges : mapping
+        Of `activation_ranges`, of the same network.
+
+    Returns
+    -------
+    nn.Module
+        In evaluation mode, without gradients. Its answers are near the network's, and no bound is known beforehand.
+
+    Raises
+    ------
+    KeyError
+        Ranges of another network.
+    """
+
+    def change(name: str, backbone: nn.Module) -> nn.Module:
+        graph = fold_norms(backbone)
+        assert isinstance(graph, fx.GraphModule)
+        return in_integers(graph.to(memory_format=torch.channels_last), ranges[name])
+
+    return _with_backbones(network, change)
+
+
+def activation_ranges(
+    network: nn.Module, batches: Iterable[Mapping[str, Tensor]]
+) -> dict[str, dict[str, Range]] | None:
+    """Return the least and the largest value of all that backbones compute of some clips, by backbone and node.
+
+    Parameters
+    ----------
+    network : nn.Module
+    batches : iterable of mappings of str to tensor
+        What the network takes.
+
+    Returns
+    -------
+    dict, or None
+        None where a backbone's computation cannot be written down as a graph, or nothing in it is one.
+    """
+    watches: dict[str, Watch] = {}
+    unknown = []
+
+    def change(name: str, backbone: nn.Module) -> nn.Module:
+        graph = fold_norms(backbone)
+        if not isinstance(graph, fx.GraphModule):
+            unknown.append(name)
+            return backbone
+        watches[name] = Watch(graph.to(memory_format=torch.channels_last))
+        return watches[name]
+
+    watched = _with_backbones(network, change)
+    if unknown or not watches:
+        return None
+    with torch.inference_mode():
+        for tensors in batches:
+            watched(tensors)
+    return {name: watch.ranges for name, watch in watches.items()}
+
+
+def _with_backbones(network: nn.Module, change: Callable[[str, nn.Module], nn.Module]) -> nn.Module:
+    """Return a copy in evaluation, without gradients, each backbone replaced; `change` gets its name, too."""
     ready = copy.deepcopy(network).eval().requires_grad_(False)
     made: dict[int, nn.Module] = {}
-    for holder in list(ready.modules()):
+    for name, holder in list(ready.named_modules()):
         backbone = holder._modules.get("backbone")
         if backbone is None or isinstance(holder, ReducedPrecision):
             continue
         # Encoders that share a backbone go on sharing it.
         if id(backbone) not in made:
-            made[id(backbone)] = _fast(backbone, precision, packed=packed)
+            made[id(backbone)] = change(name, backbone)
         holder.backbone = made[id(backbone)]
     return ready
 

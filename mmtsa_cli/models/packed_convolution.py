@@ -7,6 +7,7 @@ half as long as the arithmetic, so for inference it is done once, with the opera
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -85,11 +86,11 @@ def pack_convolutions(backbone: fx.GraphModule) -> fx.GraphModule:
     modules = dict(backbone.named_modules())
     for node in list(backbone.graph.nodes):
         convolution = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not (isinstance(convolution, nn.Conv2d) and _is_plain(convolution)):
+        if not (isinstance(convolution, nn.Conv2d) and is_plain(convolution)):
             continue
-        behind = [user for user in node.users if _is_relu(user, modules)]
+        behind = [user for user in node.users if is_relu(user, modules)]
         relu = len(behind) == len(node.users) == 1
-        if not _is_called_once(node):
+        if not is_called_once(node):
             continue
         backbone.set_submodule(str(node.target), _packed(convolution, relu=relu))
         if relu:
@@ -105,15 +106,18 @@ def _packed(convolution: nn.Conv2d, *, relu: bool) -> nn.Module:
     return PackedConvolution(convolution, relu=relu)
 
 
-def _is_plain(convolution: nn.Conv2d) -> bool:
+def is_plain(convolution: nn.Conv2d) -> bool:
+    """Say whether a convolution pads by numbers, zeros all round."""
     return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
 
 
-def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def is_relu(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Say whether a node of a graph is a ReLU."""
     if node.op == "call_module":
         return isinstance(modules.get(str(node.target)), nn.ReLU)
     return node.op == "call_function" and node.target in _RELUS
 
 
-def _is_called_once(node: fx.Node) -> bool:
+def is_called_once(node: fx.Node) -> bool:
+    """Say whether nothing else in the graph calls the layer of a node."""
     return sum(other.op == "call_module" and other.target == node.target for other in node.graph.nodes) == 1

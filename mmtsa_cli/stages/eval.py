@@ -21,6 +21,7 @@ from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import calibrate as calibration
+from mmtsa_cli.stages import integers
 from mmtsa_cli.stages.robustness import Condition, Conditions, in_passes, write_conditions
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing, open_run, restore
 
@@ -53,6 +54,9 @@ class EvalOptions:
     calibrate : bool
         Also fit each fold's temperature on its validation clips, and say what it changes on the test clips. The
         predictions that are written stay those of the networks.
+    int8 : bool
+        Compute backbones in 8-bit integers, scaled by training clips; everything written is of them, beside what that
+        changes against the run's own precision.
     """
 
     modalities: tuple[str, ...] = ()
@@ -60,6 +64,7 @@ class EvalOptions:
     corrupt: tuple[str, ...] = ()
     calibrate: bool = False
     segments: tuple[int, ...] = ()
+    int8: bool = False
 
     def asked(self) -> dict[str, Any]:
         """Return what was asked for; an evaluation of nothing more is told by its protocol alone."""
@@ -70,7 +75,8 @@ class EvalOptions:
 class _FoldResult:
     """The test clips of one fold and what its network says of them.
 
-    `others` holds the probabilities under other conditions (see `robustness`).
+    `others` holds the probabilities under other conditions (see `robustness`), `ranges` those of integers, and `before`
+    the probabilities in the run's own precision beside them.
     """
 
     name: str
@@ -80,6 +86,8 @@ class _FoldResult:
     attention: NDArray[np.float64]
     temperature: calibration.FoldTemperature | None
     others: Mapping[Condition, NDArray[np.float64]]
+    ranges: integers.FoldRanges | None = None
+    before: NDArray[np.float64] | None = None
 
 
 def run(
@@ -122,6 +130,8 @@ def run(
     plan = _plan(trained.models, store, protocol)
     if options.calibrate:
         calibration.check_validation(trained, [model for model, _ in plan])
+    if options.int8 and options.all_subsets:
+        raise UsageError("subsets are not computed in integers", where="--int8 --all-subsets", remedy="ask one by one")
     conditions = Conditions.of(
         trained, store, options.modalities, options.corrupt, subsets=options.all_subsets, segments=options.segments
     )
@@ -135,6 +145,9 @@ def run(
         if options.calibrate:
             metrics["calibration"] = _calibration(results, store)
             calibration.write(directory, trained, metrics["calibration"])
+        if options.int8:
+            metrics["int8"] = _against_before(results, metrics["classes"], store, seed)
+            integers.write(directory, trained, {one.name: one.ranges for one in results if one.ranges})
         _write(directory, metrics, results, store)
     return EvalResult(output, True, metrics)
 
@@ -215,13 +228,19 @@ def _predict(
     draws = drawing(trained.recipe, model)
     test = Samples(store, clips, modalities=conditions.modalities, classes=model["classes"], options=draws)
     method = restore(trained, model)
-    passes = in_passes(progress, 1 + conditions.passes)
+    passes = in_passes(progress, 1 + options.int8 + conditions.passes)
+    ranges, before = None, None
+    if options.int8:
+        integers.check_machine(method, "--int8")
+        before = method.predict(test, seed=seed, progress=next(passes)).probabilities
+        ranges = integers.fit(trained, model, method, store)
+        method.compute_in_integers(ranges)
     prediction = method.predict(test, seed=seed, progress=next(passes))
     others = conditions.predict(method, test, seed=seed, progress=passes)
     temperature = None
     if options.calibrate:
         temperature = calibration.fit(trained, model, method, store, seed=seed, progress=progress)
-    said = (prediction.probabilities, prediction.attention, temperature, others)
+    said = (prediction.probabilities, prediction.attention, temperature, others, ranges, before)
     return _FoldResult(model["fold"], clips, tuple(model["classes"]), *said)
 
 
@@ -240,6 +259,17 @@ def _under_other_conditions(
         scores = _scores(true, predicted, subjects, metrics["classes"], seed)
         found.setdefault(condition.part, []).append({**condition.facts, **scores})
     return found
+
+
+def _against_before(results: Sequence[_FoldResult], classes: Sequence[str], store: Store, seed: int) -> dict[str, Any]:
+    """Return what integers change against the run's own precision."""
+    true, now, subjects = zip(*(_labels(result, classes, store) for result in results), strict=True)
+    then = [
+        _labels(replace(result, probabilities=result.before), classes, store)[1]
+        for result in results
+        if result.before is not None
+    ]
+    return integers.summary(true, now, then, [one for part in subjects for one in part], len(classes), seed=seed)
 
 
 def _calibration(results: Sequence[_FoldResult], store: Store) -> dict[str, Any]:

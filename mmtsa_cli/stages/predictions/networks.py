@@ -48,6 +48,8 @@ class PredictOptions:
         Longest gap of a series that is filled; None: as in training.
     calibration : Path, optional
         An evaluation made with --calibrate: its temperatures make confidences believable.
+    int8 : Path, optional
+        An evaluation made with --int8: backbones compute in 8-bit integers, with its ranges.
     seed : int
         Of random draws.
     """
@@ -59,6 +61,7 @@ class PredictOptions:
     draws: int | None = None
     max_gap_s: float | None = None
     calibration: Path | None = None
+    int8: Path | None = None
     seed: int = 0
 
 
@@ -144,22 +147,31 @@ def restore_networks(
     Raises
     ------
     UsageError
-        A calibration that lacks one of the folds.
+        A calibration, or ranges of integers, that lack one of the folds or are of another run.
     ArtifactError
-        Damaged weights, or a calibration of another run.
+        Damaged weights, temperatures or ranges.
     """
     from mmtsa_cli.stages.calibrate import read_temperatures
+    from mmtsa_cli.stages.integers import check_machine, read_ranges
 
     temperatures = read_temperatures(options.calibration, trained) if options.calibration else {}
-    lacking = [model["fold"] for model in models if options.calibration and model["fold"] not in temperatures]
-    if lacking:
-        raise UsageError(f"no temperature of fold {lacking[0]}", where=f"--calibration {options.calibration}")
+    ranges = read_ranges(options.int8, trained) if options.int8 else {}
+    for model in models:
+        if options.calibration and model["fold"] not in temperatures:
+            raise UsageError(f"no temperature of fold {model['fold']}", where=f"--calibration {options.calibration}")
+        if options.int8 and model["fold"] not in ranges:
+            raise UsageError(f"no ranges of fold {model['fold']}", where=f"--int8 {options.int8}")
     # The machine that trained may have had another device, and shared its cores with other trainings.
     training = dataclasses.replace(trained.recipe.training, device="auto", threads=0)
     usual = trained.recipe.draws if options.window_s is None else 1
     recipe = dataclasses.replace(trained.recipe, training=training, draws=options.draws or usual)
+    methods = [restore(trained, model, recipe=recipe) for model in models]
+    if options.int8:
+        for method, model in zip(methods, models, strict=True):
+            check_machine(method, f"--int8 {options.int8}")
+            method.compute_in_integers(ranges[model["fold"]])
     return Networks(
-        [restore(trained, model, recipe=recipe) for model in models],
+        methods,
         [temperatures.get(model["fold"], 1.0) for model in models],
         models[0],
         recipe,

@@ -37,6 +37,8 @@ class StreamOptions:
         Longest gap that is filled; None: as in training.
     calibration : Path, optional
         An evaluation made with --calibrate.
+    int8 : Path, optional
+        An evaluation made with --int8.
     by_arrival : bool
         Rows are stamped when they come.
     cameras : tuple of str
@@ -53,6 +55,7 @@ class StreamOptions:
     top: int | None = None
     max_gap_s: float | None = None
     calibration: Path | None = None
+    int8: Path | None = None
     by_arrival: bool = False
     cameras: tuple[str, ...] = ()
     camera_start_s: float | None = None
@@ -92,7 +95,9 @@ def open_stream(training: Path, options: StreamOptions, note: Tell) -> tuple[Wan
         note(text)
     if len(models) > 1:
         note(f"mean of the networks of {len(models)} folds; --fold NAME takes one of them, which is as much faster")
-    wishes = PredictOptions(options.fold, draws=1, max_gap_s=options.max_gap_s, calibration=options.calibration)
+    wishes = PredictOptions(
+        options.fold, draws=1, max_gap_s=options.max_gap_s, calibration=options.calibration, int8=options.int8
+    )
     return wanted, restore_networks(trained, models, wanted, wishes), sources
 
 

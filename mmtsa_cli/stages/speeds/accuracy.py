@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.models.inference import Precision
+from mmtsa_cli.models.integers import computes_integers
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import eval as evaluation
-from mmtsa_cli.stages import train
+from mmtsa_cli.stages import integers, train
 from mmtsa_cli.stages.recipe import Recipe
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing, open_run, restore
+from mmtsa_cli.training.optimisation import choose_device
 
 Note = Callable[[str], None]
 
@@ -30,6 +32,7 @@ PAPER_IN_SMALL = (
 )
 """Over the paper's recipe, for a machine without a GPU: narrower, on smaller images, and not trained to the end."""
 
+_INTEGERS = "8-bit integers, scaled by training clips"
 _SHARED = ("model.shared_sensors=true",)
 
 
@@ -125,10 +128,12 @@ def steps_of(run: Path, samples: Path, work: Path, note: Note) -> list[dict[str,
     }
     if half and half != size:
         steps[f"bfloat16, sensors of {half}"] = _with(recipe, precision="bfloat16", size=half)
+    if computes_integers() and choose_device(recipe.training.device).type == "cpu":
+        steps[_INTEGERS] = _with(recipe, precision="float32")
     rows: list[dict[str, Any]] = []
     exact = None
     for name, plan in steps.items():
-        said, right, seconds = _asked(trained, model, plan, store)
+        said, right, seconds = _asked(trained, model, plan, store, int8=name == _INTEGERS)
         exact = said if exact is None else exact
         rows.append(
             {
@@ -169,7 +174,7 @@ def _with(recipe: Recipe, *, precision: Precision, size: int | None = -1) -> Rec
 
 
 def _asked(
-    trained: TrainedRun, model: Mapping[str, Any], plan: Recipe, store: Store
+    trained: TrainedRun, model: Mapping[str, Any], plan: Recipe, store: Store, *, int8: bool
 ) -> tuple[NDArray[np.int64], float, float]:
     """Return the classes that a network names, its accuracy, and the seconds that took."""
     wanted = set(model["clips"]["test"])
@@ -177,6 +182,8 @@ def _asked(
     names, draws = tuple(model["inputs"]), drawing(plan, model)
     test = Samples(store, clips, modalities=names, classes=model["classes"], options=draws)
     method = restore(trained, model, recipe=plan)
+    if int8:
+        method.compute_in_integers(integers.fit(trained, model, method, store))
     method.network_for_inference()
     begun = time.perf_counter()
     said = method.predict_proba(test).argmax(axis=1)

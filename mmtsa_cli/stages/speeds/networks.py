@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from mmtsa_cli.methods.batches import evaluation_generators
 from mmtsa_cli.methods.mmtsa import Mmtsa
-from mmtsa_cli.models.inference import GroupedSensors, Precision, fold_norms, ready_for_inference
+from mmtsa_cli.models.inference import (
+    GroupedSensors,
+    Precision,
+    activation_ranges,
+    fold_norms,
+    ready_for_inference,
+    ready_in_integers,
+)
+from mmtsa_cli.models.integers import computes_integers
 from mmtsa_cli.sampling.draw import DrawOptions, Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.recipe import Recipe, read_recipe
@@ -28,6 +36,7 @@ from mmtsa_cli.stages.speeds.timing import SpeedRow, Times, in_turns, timed_row
 from mmtsa_cli.training.optimisation import autocast, computes_bfloat16
 
 ENLARGED, SMALL_FRAMES, SMALL_SENSORS = 224, 112, 48
+_SCALED_BY = 4
 NAIVE = "float32, contiguous, 224 pixels everywhere"
 
 
@@ -120,14 +129,29 @@ def inference_rows(networks: Networks, *, repeats: int) -> list[SpeedRow]:
         "native": asked(native.network_for_inference()[0], networks.tensors(NATIVE, 1)),
         "small": asked(small.network_for_inference()[0], networks.tensors(SMALL, 1)),
     }
+    names = {"native": "infer: 1 clip, native size", "small": f"infer: 1 clip, {SMALL}"}
+    if _multiplies_bytes(networks):
+        for way, sizes in (("native", NATIVE), ("small", SMALL)):
+            ways[f"{way} int8"] = asked(_in_integers(networks, sizes), networks.tensors(sizes, 1))
+            names[f"{way} int8"] = f"{names[way]}, 8-bit integers"
     times = in_turns(ways, repeats=repeats)
-    about = f"same weights; {NAIVE}"
+    about = {"native": f"same weights; {NAIVE}", "small": f"same weights; {NAIVE}; other images"}
     return [
-        timed_row("infer: 1 clip, native size", times["native"], times["naive"], bar=10, naive_way=about),
-        timed_row(
-            f"infer: 1 clip, {SMALL}", times["small"], times["naive"], bar=10, naive_way=f"{about}; other images"
-        ),
+        timed_row(name, times[way], times["naive"], bar=10, naive_way=about[way.split()[0]])
+        for way, name in names.items()
     ]
+
+
+def _multiplies_bytes(networks: Networks) -> bool:
+    return next(networks.at(NATIVE).network.parameters()).device.type == "cpu" and computes_integers()
+
+
+def _in_integers(networks: Networks, sizes: Sizes) -> nn.Module:
+    """Return the network in 8-bit integers, scaled by clips as it is asked about."""
+    network = networks.at(sizes).network
+    ranges = activation_ranges(network, [networks.tensors(sizes, _SCALED_BY)])
+    assert ranges is not None
+    return ready_in_integers(network, ranges)
 
 
 def asked(network: nn.Module, tensors: Mapping[str, Tensor], *, precision: str = "float32") -> Callable[[], Tensor]:
@@ -175,6 +199,10 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     if own == "float32":
         # Emulated it is tens of times slower, which says nothing of a processor that has it.
         del ways["alone: bfloat16 (autocast)"]
+    if _multiplies_bytes(networks):
+        for sizes in (NATIVE, SMALL):
+            call = asked(_in_integers(networks, sizes), networks.tensors(sizes, 1))
+            ways[f"8-bit integers, {sizes}"] = (call, sizes)
     times_only = {
         "the same as packed, sensors of one shape share a backbone": asked(
             networks.shared().network_for_inference()[0], at_native

@@ -1,0 +1,162 @@
+"""A run's networks in 8-bit integers: what their bytes stand for, kept with an evaluation, used by `predict`.
+
+The scales of what passes between layers come from clips that the fold was trained on, so that test clips shape nothing
+that is tested on them. They are kept in the evaluation's directory, as temperatures are (see `calibrate`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtsa_cli.artifacts.manifest import fingerprint, read_manifest
+from mmtsa_cli.errors import ArtifactError, DataError, UsageError
+from mmtsa_cli.evaluation.comparison import paired_difference
+from mmtsa_cli.sampling.draw import Samples
+from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing
+
+if TYPE_CHECKING:
+    from mmtsa_cli.methods.mmtsa import Mmtsa
+    from mmtsa_cli.models.integers import Range
+
+FILE_NAME = "integers.json"
+CLIPS = 64
+"""Training clips, evenly spread, whose extremes the scales come from."""
+
+FoldRanges = Mapping[str, Mapping[str, "Range"]]
+
+
+def check_machine(method: Mmtsa, where: str) -> None:
+    """Refuse integers where they cannot be computed.
+
+    Raises
+    ------
+    UsageError
+    """
+    from mmtsa_cli.models.integers import computes_integers
+
+    if method.device.type != "cpu" or not computes_integers():
+        raise UsageError(
+            "8-bit integers are for processors that multiply bytes (x86 with AVX512-VNNI, AVX-VNNI or AMX)",
+            where=where,
+            found="a GPU" if method.device.type != "cpu" else "a processor, or a PyTorch, that does not",
+            remedy=f"leave {where.split()[0]} out",
+        )
+
+
+def fit(run: TrainedRun, model: Mapping[str, Any], method: Mmtsa, store: Store) -> FoldRanges:
+    """Return the least and the largest values in a fold's backbones, over some of the clips it was trained on.
+
+    Raises
+    ------
+    UsageError
+        A backbone without a fixed graph.
+    DataError
+        The samples lack these clips.
+    """
+    positions = {clip["id"]: number for number, clip in enumerate(store.clips)}
+    trained_on = [positions[clip] for clip in model["clips"]["train"] if clip in positions]
+    if not trained_on:
+        raise DataError(
+            "none of the run's training clips is in the samples, and the scales of 8-bit integers come from them",
+            where=str(store.directory),
+            remedy="give the samples that the run was trained on",
+        )
+    chosen = sorted({trained_on[i] for i in np.linspace(0, len(trained_on) - 1, CLIPS).round().astype(int)})
+    options = drawing(run.recipe, model)
+    samples = Samples(store, chosen, modalities=tuple(model["inputs"]), classes=model["classes"], options=options)
+    ranges = method.activation_ranges(samples)
+    if ranges is None:
+        raise UsageError("a backbone that has no fixed graph is not computed in integers", where=str(run.directory))
+    return ranges
+
+
+def summary(
+    true: Sequence[NDArray[np.int64]],
+    integers: Sequence[NDArray[np.int64]],
+    before: Sequence[NDArray[np.int64]],
+    subjects: Sequence[str],
+    classes: int,
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what integers change on the test clips, as JSON values.
+
+    Parameters
+    ----------
+    true, integers, before : sequences of (n,) int arrays
+        Of each fold: true classes, those named in integers, and those named in the run's own precision.
+    subjects : sequence of str
+        Of all clips.
+    classes : int
+    seed : int
+        Of the bootstrap.
+    """
+    labels, now, then = (np.concatenate(one) for one in (true, integers, before))
+    difference = paired_difference(labels, now, then, subjects, classes, seed=seed)
+    return {
+        "accuracy_before": float((then == labels).mean()),
+        "accuracy": float((now == labels).mean()),
+        "difference": difference.accuracy,
+        "difference_interval_95": list(difference.accuracy_interval_95),
+        "changed": float((now != then).mean()),
+        "n": len(labels),
+    }
+
+
+def write(directory: Path, run: TrainedRun, folds: Mapping[str, FoldRanges]) -> None:
+    """Write `integers.json` into an evaluation."""
+    content = {"run": fingerprint(run.directory), "clips": CLIPS, "folds": folds}
+    (directory / FILE_NAME).write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_ranges(evaluation: Path, run: TrainedRun) -> dict[str, FoldRanges]:
+    """Return the ranges of each fold of a run.
+
+    Parameters
+    ----------
+    evaluation : Path
+        Made by `mmtsa eval --int8`.
+
+    Raises
+    ------
+    ArtifactError
+        No evaluation, or a damaged file.
+    UsageError
+        It was made without --int8, or of another run.
+    """
+    read_manifest(evaluation, stage="eval")
+    path = evaluation / FILE_NAME
+    remedy = f"make it with `mmtsa eval {run.directory} SAMPLES -o EVAL --int8`"
+    if not path.is_file():
+        raise UsageError(f"no {FILE_NAME}", where=f"--int8 {evaluation}", remedy=remedy)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        made_of = str(content["run"])
+        folds = {str(name): _ranges(found) for name, found in content["folds"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactError("damaged", where=str(path), found=str(error), remedy="evaluate anew") from None
+    if made_of != fingerprint(run.directory):
+        raise UsageError(
+            "of another run", where=f"--int8 {evaluation}", expected=f"an evaluation of {run.directory}", remedy=remedy
+        )
+    return folds
+
+
+def _ranges(found: Mapping[str, Any]) -> FoldRanges:
+    ranges = {
+        str(backbone): {str(node): (float(low), float(high)) for node, (low, high) in nodes.items()}
+        for backbone, nodes in found.items()
+    }
+    for nodes in ranges.values():
+        for node, (low, high) in nodes.items():
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ValueError(f"{node}: {low} to {high} is no range")
+    return ranges
