@@ -7,7 +7,6 @@ that is tested on them. They are kept in the evaluation's directory, as temperat
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 FILE_NAME = "integers.json"
 CLIPS = 64
 """Training clips, evenly spread, whose extremes the scales come from."""
+
+_FURTHEST = 1e30
+"""No network has values beyond; their differences are still numbers of 32 bits."""
 
 FoldRanges = Mapping[str, Mapping[str, "Range"]]
 
@@ -141,7 +143,7 @@ def read_ranges(evaluation: Path, run: TrainedRun) -> dict[str, FoldRanges]:
         content = json.loads(path.read_text(encoding="utf-8"))
         made_of = str(content["run"])
         folds = {str(name): _ranges(found) for name, found in content["folds"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy="evaluate anew") from None
     if made_of != fingerprint(run.directory):
         raise UsageError(
@@ -157,6 +159,6 @@ def _ranges(found: Mapping[str, Any]) -> FoldRanges:
     }
     for nodes in ranges.values():
         for node, (low, high) in nodes.items():
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            if not -_FURTHEST < low <= high < _FURTHEST:
                 raise ValueError(f"{node}: {low} to {high} is no range")
     return ranges

@@ -67,12 +67,19 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
 def read_source(name: str | None, settings: Sequence[str] = ()) -> Source:
     """Return what a recipe (a path, a name, None: nothing) and the `--set` values over it say, with where it stands.
 
+    Who sets a number of epochs gets that number: the least number of steps that the recipe asks for then falls away.
+
     Raises
     ------
     UsageError
         No such recipe, or no mapping in it; a setting that is none.
     """
     source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
+    named = {setting.partition("=")[0].strip() for setting in settings}
+    training = source.data.get("training")
+    asks_for_steps = isinstance(training, dict) and "least_steps" in training
+    if asks_for_steps and "training.epochs" in named and "training.least_steps" not in named:
+        settings = [*settings, "training.least_steps=0"]
     return override(source, settings)
 
 

@@ -100,6 +100,8 @@ def test_bad_evaluations_are_refused_in_a_line(mmtsa, made, evaluated, tmp_path)
         ("backbone", {"cross-subject": {}}, "ranges of another network"),
         ("order", {"cross-subject": {**ranges, backbone: {node: [2, 1]}}}, "2.0 to 1.0 is no range"),
         ("number", {"cross-subject": {backbone: {node: [0, "NaN"]}}}, "is no range"),
+        ("end", {"cross-subject": {backbone: {node: [0, 10**400]}}}, "integers.json: damaged"),
+        ("wide", {"cross-subject": {backbone: {node: [-1e308, 1e308]}}}, "is no range"),
         ("shape", {"cross-subject": [1]}, "integers.json: damaged"),
     ):
         copied = tmp_path / name

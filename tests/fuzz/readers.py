@@ -215,6 +215,24 @@ def _run(file: Path) -> object:
     return run
 
 
+def _integers(file: Path) -> object:
+    import torch
+
+    from mmtsa_cli.stages.integers import read_ranges
+    from mmtsa_cli.stages.trainings.trained import open_run, restore
+
+    run = open_run(file.parent / "run")
+    ranges = read_ranges(file.parent, run)
+    for model in run.models:
+        if model["fold"] in ranges:
+            method = restore(run, model)
+            tensors = {name: torch.zeros_like(value, device="cpu") for name, value in method._example().items()}
+            method.compute_in_integers(ranges[model["fold"]])
+            with torch.inference_mode():
+                assert method.network_for_inference()[0](tensors)[0].isfinite().all()
+    return ranges
+
+
 def _archive(file: Path) -> object:
     import shutil
 
@@ -280,6 +298,7 @@ READERS: dict[str, Reader] = {
         setup=lambda directory: seeds.write_run(directory),
         place=_place_part(seeds.files_of),
     ),
+    "integers": Reader(_integers, "integers.json", seeds.ranges, setup=seeds.write_evaluation),
     "video": Reader(_video, "rgb.mp4", seeds.videos),
     "telemetry": Reader(_telemetry, "GX010001.MP4", seeds.telemetry, place=seeds.place_telemetry),
     "archive": Reader(_archive, "archive.zip", seeds.archives),

@@ -207,6 +207,29 @@ def write_run(directory: Path) -> None:
         shutil.copytree(_run(), place, dirs_exist_ok=True)
 
 
+def write_evaluation(directory: Path) -> None:
+    """Write a run, and beside it the manifest of an evaluation of it."""
+    from mmtsa_cli.artifacts.manifest import Manifest, write_manifest
+
+    shutil.copytree(_run(), directory / "run")
+    write_manifest(directory, Manifest("eval", {}, 0))
+
+
+def ranges() -> list[bytes]:
+    """Return what `mmtsa eval --int8` keeps: a run's fingerprint and the ranges of its networks."""
+    import torch
+
+    from mmtsa_cli.artifacts.manifest import fingerprint
+    from mmtsa_cli.models.inference import activation_ranges
+    from mmtsa_cli.stages.trainings.trained import open_run, restore
+
+    run = open_run(_run())
+    method = restore(run, run.models[0])
+    tensors = {name: torch.zeros_like(value, device="cpu") for name, value in method._example().items()}
+    kept = {"run": fingerprint(_run()), "folds": {run.models[0]["fold"]: activation_ranges(method.network, [tensors])}}
+    return [json.dumps(kept).encode(), json.dumps({**kept, "folds": {}}).encode()]
+
+
 def store_parts() -> list[bytes]:
     return _parts(_store())
 

@@ -76,7 +76,7 @@ def test_what_a_search_once_found(name: str) -> None:
 
 def test_there_are_cases_and_every_reader_has_seeds() -> None:
     assert sum(len(cases(name)) for name in READERS) >= 30
-    assert len(READERS) == 17
+    assert len(READERS) == 18
     assert {folder.name for folder in CASES.iterdir()} <= set(READERS)
 
 
