@@ -6,7 +6,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mmtsa_cli.recordings.description import (
     write_description,
 )
 from mmtsa_cli.recordings.relocation import relocation
+from mmtsa_cli.recordings.rows import Recording, Recordings, Table
 
 __all__ = [
     "DATASET_NAME",
@@ -40,40 +41,6 @@ _REQUIRED = ("id", "label", "subject")
 _TIMES = ("start", "end")
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One row of the index.
-
-    Attributes
-    ----------
-    id : str
-    label : str
-        The activity.
-    columns : mapping of str to str
-        Every column that is no modality and no time, `id`, `label`, `subject` among them ("session", "scene", "view",
-        "trial", ...): what a protocol may split by.
-    start_s, end_s : float or None
-        The part of the files that is this recording, in seconds; None: from the beginning, to the end.
-    paths : mapping of str to Path
-        Per modality that was recorded, its file.
-    row : int
-        Row of index.csv (the header is row 1), for messages.
-    """
-
-    id: str
-    label: str
-    columns: Mapping[str, str]
-    paths: Mapping[str, Path]
-    start_s: float | None = None
-    end_s: float | None = None
-    row: int = 0
-
-    @property
-    def subject(self) -> str:
-        """The person, "" where the index does not say."""
-        return self.columns.get("subject", "")
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A validated index.
@@ -84,7 +51,7 @@ class Dataset:
     root : Path
         The directory of index.csv; relative paths count from there.
     modalities : mapping of str to ModalitySpec
-    recordings : tuple of Recording
+    recordings : sequence of Recording
     protocols : mapping of str to mapping
         The published splits: name to `{"train": {column: [values]}, "test": {...}}` or `{"leave_one_out": column}`.
     default_protocol : str or None
@@ -95,7 +62,7 @@ class Dataset:
     name: str
     root: Path
     modalities: Mapping[str, ModalitySpec]
-    recordings: tuple[Recording, ...]
+    recordings: Sequence[Recording]
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_protocol: str | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -139,17 +106,18 @@ def read_index(directory: Path, *, root: Path | None = None, labelled: bool = Tr
     )
     _check_header(header, specs, path, _REQUIRED if labelled else _REQUIRED[:1])
     reader = _Rows(directory, path, header, tuple(specs), labelled=labelled, moved=root is not None)
-    recordings = tuple(recording for row, cells in rows if (recording := reader.recording(row, cells)))
+    for row, cells in rows:
+        reader.add(row, cells)
     reader.faults.raise_all()
-    if not recordings:
+    if not reader.table.rows:
         raise DataError("lists no recordings", where=str(path), expected="a row a recording below the header")
     if root is not None:
-        recordings = _relocated(recordings, root, path)
+        _relocate(reader.table, root, path)
     return Dataset(
         name=description.name or directory.resolve().name,
         root=directory,
         modalities=specs,
-        recordings=recordings,
+        recordings=Recordings(reader.table),
         protocols=description.protocols,
         default_protocol=description.default_protocol,
         notes=description.notes,
@@ -186,63 +154,18 @@ def fingerprint_index(directory: Path) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def _relocated(recordings: tuple[Recording, ...], root: Path, path: Path) -> tuple[Recording, ...]:
+def _relocate(table: Table, root: Path, path: Path) -> None:
     # As the index has them: a path of another system would not survive being made one of this.
-    files: list[Mapping[str, str]] = [r.paths.files for r in recordings if isinstance(r.paths, _Paths)]
-    # Of an index that lies elsewhere, what has not moved is no file of that place either.
-    base = root if isinstance(path, RemotePath) else path.parent
-    moved = relocation([text for its in files for text in its.values()], root, where=str(path))
-    return tuple(
-        replace(recording, paths=_Paths(base, {name: moved[text] for name, text in its.items()}))
-        for recording, its in zip(recordings, files, strict=True)
+    moved = relocation(
+        [text for row in zip(*table.files.values(), strict=True) for text in row if text], root, where=str(path)
     )
-
-
-class _Cells(Mapping[str, str]):
-    """Cells of a row by the names of their columns, which rows share: of a large index, dictionaries fill memory."""
-
-    __slots__ = ("_cells", "_positions")
-
-    def __init__(self, positions: dict[str, int], cells: tuple[str, ...]) -> None:
-        self._positions, self._cells = positions, cells
-
-    def __getitem__(self, name: str) -> str:
-        return self._cells[self._positions[name]]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._positions
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._positions)
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-
-class _Paths(Mapping[str, Path]):
-    """Paths made when they are asked for: of a large index most never are, and making them is most of its reading."""
-
-    __slots__ = ("_root", "files")
-
-    def __init__(self, root: Path, files: Mapping[str, str]) -> None:
-        self._root = root
-        self.files = files
-
-    def __getitem__(self, name: str) -> Path:
-        return joined(self._root, self.files[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.files
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files)
-
-    def __len__(self) -> int:
-        return len(self.files)
+    # Of an index that lies elsewhere, what has not moved is no file of that place either.
+    table.root = root if isinstance(path, RemotePath) else path.parent
+    table.files = {name: [moved[text] if text else "" for text in texts] for name, texts in table.files.items()}
 
 
 class _Rows:
-    """Rows turned into recordings, their errors collected."""
+    """Rows checked and gathered in a table, their errors collected."""
 
     def __init__(
         self,
@@ -259,20 +182,19 @@ class _Rows:
         self._labelled = labelled
         self._header = header
         self._modalities = modalities
-        self._free = tuple(name for name in header if name not in modalities and name not in _TIMES)
-        self._known: dict[str, str] = {}
-        self._positions: dict[tuple[str, ...], dict[str, int]] = {}
+        free = [name for name in header if name not in modalities and name not in _TIMES]
+        self.table = Table(directory, {name: [] for name in free}, {name: [] for name in modalities})
         self.faults = RowFaults(path)
 
-    def recording(self, row: int, cells: Sequence[str]) -> Recording | None:
-        """Return the recording of a row, or None and note its errors."""
+    def add(self, row: int, cells: Sequence[str]) -> None:
+        """Add the recording of a row, or note its errors."""
         count, fault = len(self.faults.errors), self.faults.add
         if len(cells) != len(self._header) and any(cells[len(self._header) :] or [""]):
             fault(row, "too many cells", expected=str(len(self._header)), found=str(len(cells)))
-            return None
+            return
         if len(cells) < len(self._header):
             fault(row, "too few cells", expected=str(len(self._header)), found=str(len(cells)))
-            return None
+            return
         values = dict(zip(self._header, (cell.strip() for cell in cells), strict=False))
         if not values["id"]:
             fault(row, "no id")
@@ -286,19 +208,8 @@ class _Rows:
         if not files:
             fault(row, "no file of any modality", expected=f"a path below {', '.join(self._modalities)}")
         start, end = self.faults.span(row, *(values.get(key, "") for key in _TIMES))
-        if len(self.faults.errors) > count:
-            return None
-        # Texts that stand in many rows (labels, people, places) are kept once.
-        free = {name: values[name] if name == "id" else self._known.setdefault(values[name], values[name])
-                for name in self._free}  # fmt: skip
-        paths = _Paths(self._directory, self._cells(files))
-        return Recording(values["id"], free.get("label", ""), self._cells(free), paths, start, end, row)
-
-    def _cells(self, values: dict[str, str]) -> _Cells:
-        names = tuple(values)
-        if names not in self._positions:
-            self._positions[names] = {name: place for place, name in enumerate(names)}
-        return _Cells(self._positions[names], tuple(values.values()))
+        if len(self.faults.errors) == count:
+            self.table.append(row, values, start, end)
 
     def _check_place(self, row: int, name: str, text: str) -> None:
         if self._moved or (self._here and "://" not in text):

@@ -184,8 +184,8 @@ def _natural(value: str) -> tuple[int, int, str]:
 
 
 def _check_column(column: str, clips: Columns, where: str) -> None:
-    columns = {key for clip in clips for key, value in clip.items() if value}
-    if column not in columns:
+    if not any(clip.get(column) for clip in clips):
+        columns = {key for clip in clips for key, value in clip.items() if value}
         remedy = did_you_mean(column, columns - {"id", "label"})
         raise UsageError(
             f"the index has no column {column!r}", where=where, found=", ".join(sorted(columns)), remedy=remedy

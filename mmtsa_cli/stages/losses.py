@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from mmtsa_cli.errors import DataError, MmtsaError, UsageError, did_you_mean
 from mmtsa_cli.recordings.clip import check_files
 from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording
 from mmtsa_cli.recordings.relocation import refuse_elsewhere
+from mmtsa_cli.recordings.rows import those_at
 
 TOO_SHORT = "shorter than the window"
 DAMAGED = "cannot be read"
@@ -42,7 +44,7 @@ class Losses:
 
 def choose(
     dataset: Dataset, names: Sequence[str], exclude_labels: Sequence[str], *, strict: bool, root: Path | None
-) -> tuple[list[Recording], Losses]:
+) -> tuple[Sequence[Recording], Losses]:
     """Return the recordings to work on, looking at the index and at which files there are, and what was left out.
 
     Raises
@@ -56,22 +58,23 @@ def choose(
     for label in exclude_labels:
         if label not in labels:
             raise UsageError(f"no label {label!r}", where="--exclude-labels", remedy=did_you_mean(label, labels))
-    chosen, losses = [], Losses(Counter(), {})
-    for recording in dataset.recordings:
+    places, losses = array("Q"), Losses(Counter(), {})
+    for place, recording in enumerate(dataset.recordings):
         missing = [name for name in names if name not in recording.paths]
         if recording.label in exclude_labels:
             losses.add(LeftOut(recording.id, "label excluded"))
         elif missing:
             losses.add(LeftOut(recording.id, f"no {', '.join(missing)}"))
         else:
-            chosen.append(recording)
-    if not chosen:
+            places.append(place)
+    if not places:
         raise DataError(
             f"no recording has all of {', '.join(names)}",
             where=str(dataset.root),
             found=", ".join(f"{count} x {why}" for why, count in losses.counts.items()) or "an empty index",
             remedy="name fewer --modalities",
         )
+    chosen = those_at(dataset.recordings, places)
     return _those_that_are_there(dataset, chosen, names, losses, strict=strict, root=root), losses
 
 
@@ -83,13 +86,13 @@ def _those_that_are_there(
     *,
     strict: bool,
     root: Path | None,
-) -> list[Recording]:
+) -> Sequence[Recording]:
     """Leave out recordings of which a file is not there; an index of another machine lacks most of them."""
     paths = (recording.paths[name] for recording in chosen for name in names)
     if not refuse_elsewhere(paths, where=str(dataset.root / INDEX_NAME), root=root):
-        return list(chosen)
-    there = []
-    for recording in chosen:
+        return chosen
+    there = array("Q")
+    for place, recording in enumerate(chosen):
         try:
             check_files(recording, names)
         except DataError as error:
@@ -97,10 +100,10 @@ def _those_that_are_there(
                 raise
             losses.add(LeftOut(recording.id, DAMAGED, error))
         else:
-            there.append(recording)
+            there.append(place)
     if not there:
         raise next(iter(losses.errors.values()))
-    return there
+    return those_at(chosen, there)
 
 
 def nothing_left(losses: Losses, window_s: float) -> MmtsaError:

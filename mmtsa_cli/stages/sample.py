@@ -17,6 +17,7 @@ from mmtsa_cli.errors import DataError, MmtsaError, UsageError
 from mmtsa_cli.modalities import select
 from mmtsa_cli.recordings.clip import open_clip
 from mmtsa_cli.recordings.index import Dataset, Recording, fingerprint_index, read_index
+from mmtsa_cli.recordings.rows import Each, columns_of, file_text
 from mmtsa_cli.sampling.packing import (
     CuttingOptions,
     OtherAxesError,
@@ -124,7 +125,7 @@ def run(
         rates = _rates(dataset, chosen, names, options, strict=strict)
         # Each task carries the description of the dataset, but not its thousands of rows.
         described = replace(dataset, recordings=())
-        tasks = [(described, recording, names, rates, options, skip_short, strict) for recording in mine]
+        tasks = Each(mine, lambda recording: (described, recording, names, rates, options, skip_short, strict))
         with in_parallel(_pack, tasks, jobs=jobs, cluster=cluster) as results:
             packed = _counted(results, len(tasks), losses, progress)
             writer = _StoreOf(directory, dataset, chosen, names, rates, options, protocol, part_bytes)
@@ -159,12 +160,7 @@ def _proved(protocol: str | None, dataset: Dataset, chosen: Sequence[Recording])
     """Return the protocol that is named, or the data's own; None where there is neither, as sampling needs none."""
     if protocol is None and dataset.default_protocol is None:
         return None
-    columns = [_columns(recording) for recording in chosen]
-    return resolve(protocol, columns, published=dataset.protocols, default=dataset.default_protocol)
-
-
-def _columns(recording: Recording) -> dict[str, str]:
-    return {**recording.columns, "id": recording.id, "label": recording.label}
+    return resolve(protocol, columns_of(chosen), published=dataset.protocols, default=dataset.default_protocol)
 
 
 def _shared_files(protocol: Protocol | None, chosen: Sequence[Recording], names: Sequence[str]) -> list[str]:
@@ -172,7 +168,7 @@ def _shared_files(protocol: Protocol | None, chosen: Sequence[Recording], names:
     warnings = []
     for name in names if protocol else ():
         numbers: dict[tuple[str, float | None, float | None], int] = {}
-        parts = ((str(recording.paths[name]), recording.start_s, recording.end_s) for recording in chosen)
+        parts = ((file_text(recording, name), recording.start_s, recording.end_s) for recording in chosen)
         files = [numbers.setdefault(part, len(numbers)) for part in parts]
         for fold in protocol.folds if protocol else ():
             shared = {files[i] for i in fold.train} & {files[i] for i in fold.test}
