@@ -102,7 +102,7 @@ def command(
     if "calibration" in result.metrics:
         _print_calibration(result.metrics["calibration"])
     if "int8" in result.metrics:
-        _say_of_integers(result.metrics["int8"])
+        console.note(evaluation.told_of_integers(result.metrics["int8"]))
     _say_of_scores(result.metrics)
 
 
@@ -141,14 +141,6 @@ def _say_of_scores(metrics: dict) -> None:
         best = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ceilings"].items())
         console.note(f"best possible accuracy on these recordings: {best}")
     console.note(f"95 % intervals: bootstrap over {metrics['interval_over']}; training seed {metrics['seed']}")
-
-
-def _say_of_integers(found: dict) -> None:
-    console.note(
-        f"8-bit integers: accuracy {found['accuracy']:.3f}, {found['accuracy_before']:.3f} in the run's own precision, "
-        f"difference {found['difference']:+.3f} ({_interval(found['difference_interval_95'])}); "
-        f"{found['changed']:.1%} of {found['n']} clips are given another class"
-    )
 
 
 def _print_calibration(found: dict) -> None:

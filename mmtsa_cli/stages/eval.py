@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mmtsa_cli.artifacts.directory import check_output, new_directory
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint
 from mmtsa_cli.errors import DataError, UsageError
+from mmtsa_cli.evaluation.integers import summary as summary_of_integers
+from mmtsa_cli.evaluation.integers import told as told_of_integers
 from mmtsa_cli.evaluation.intervals import bootstrap
 from mmtsa_cli.evaluation.metrics import confusion_matrix, score
 from mmtsa_cli.evaluation.scored import scored
@@ -24,6 +26,8 @@ from mmtsa_cli.stages import calibrate as calibration
 from mmtsa_cli.stages import integers
 from mmtsa_cli.stages.robustness import Condition, Conditions, in_passes, write_conditions
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing, open_run, restore
+
+__all__ = ["EvalOptions", "EvalResult", "run", "told_of_integers"]
 
 Progress = Callable[[int, int], None]
 
@@ -269,7 +273,7 @@ def _against_before(results: Sequence[_FoldResult], classes: Sequence[str], stor
         for result in results
         if result.before is not None
     ]
-    return integers.summary(true, now, then, [one for part in subjects for one in part], len(classes), seed=seed)
+    return summary_of_integers(true, now, then, [one for part in subjects for one in part], len(classes), seed=seed)
 
 
 def _calibration(results: Sequence[_FoldResult], store: Store) -> dict[str, Any]:

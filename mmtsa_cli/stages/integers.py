@@ -7,16 +7,14 @@ that is tested on them. They are kept in the evaluation's directory, as temperat
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmtsa_cli.artifacts.manifest import fingerprint, read_manifest
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
-from mmtsa_cli.evaluation.comparison import paired_difference
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing
@@ -78,39 +76,6 @@ def fit(run: TrainedRun, model: Mapping[str, Any], method: Mmtsa, store: Store) 
     if ranges is None:
         raise UsageError("a backbone that has no fixed graph is not computed in integers", where=str(run.directory))
     return ranges
-
-
-def summary(
-    true: Sequence[NDArray[np.int64]],
-    integers: Sequence[NDArray[np.int64]],
-    before: Sequence[NDArray[np.int64]],
-    subjects: Sequence[str],
-    classes: int,
-    *,
-    seed: int,
-) -> dict[str, Any]:
-    """Return what integers change on the test clips, as JSON values.
-
-    Parameters
-    ----------
-    true, integers, before : sequences of (n,) int arrays
-        Of each fold: true classes, those named in integers, and those named in the run's own precision.
-    subjects : sequence of str
-        Of all clips.
-    classes : int
-    seed : int
-        Of the bootstrap.
-    """
-    labels, now, then = (np.concatenate(one) for one in (true, integers, before))
-    difference = paired_difference(labels, now, then, subjects, classes, seed=seed)
-    return {
-        "accuracy_before": float((then == labels).mean()),
-        "accuracy": float((now == labels).mean()),
-        "difference": difference.accuracy,
-        "difference_interval_95": list(difference.accuracy_interval_95),
-        "changed": float((now != then).mean()),
-        "n": len(labels),
-    }
 
 
 def write(directory: Path, run: TrainedRun, folds: Mapping[str, FoldRanges]) -> None:

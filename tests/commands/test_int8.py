@@ -54,7 +54,10 @@ def test_it_is_told_what_integers_change_and_their_predictions_are_near(mmtsa, m
     shown = mmtsa("eval", made / "run", made / "samples", "-o", evaluated, "--int8")
     assert "already holds this result" in shown.stderr
     assert "8-bit integers: accuracy" in shown.stderr
-    assert "0.0% of 2 clips are given another class" in shown.stderr
+    said = "0.0% of 2 clips are given another class"
+    assert said in shown.stderr
+    mmtsa("report", evaluated, "-o", tmp_path / "page.html")
+    assert f"{said}." in (tmp_path / "page.html").read_text()
 
 
 def test_scales_come_from_training_clips_alone(made, evaluated):

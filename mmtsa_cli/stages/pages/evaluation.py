@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtsa_cli.evaluation.calibration import BINS, expected_calibration_error, with_temperature
+from mmtsa_cli.evaluation.integers import told
 from mmtsa_cli.evaluation.metrics import confusion_matrix
 from mmtsa_cli.reporting.charts import Bin, Chart, Line, line_chart, reliability_chart
 from mmtsa_cli.reporting.page import ClassScore, Confusion, Figure, Mistake, Sheet, Table
@@ -111,6 +112,8 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
     if "ceilings" in metrics:
         best = ", ".join(f"{name} {value:.3f}" for name, value in metrics["ceilings"].items())
         texts.append(f"Best possible accuracy on these recordings: {best}.")
+    if "int8" in metrics:
+        texts.append(f"{told(metrics['int8'])}.")
     return texts
 
 
