@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mmtsa_cli.models.integers import computes_integers
 from tests.commands.test_predict import QUICK, G, lines, sensor, write
 from tests.trees.videos import write_video
 
@@ -92,6 +93,17 @@ def test_it_says_what_predict_says_of_the_same_seconds(mmtsa, rec, made, stream)
     assert second["latency_ms"] > 0
     assert "a hop of 1 s, a window of 2 hops, 2 s" in done.stderr
     assert "2 hops, 1 of them without a class; rows dropped: 0" in done.stderr
+
+
+@pytest.mark.skipif(not computes_integers(), reason="this processor does not multiply bytes")
+def test_in_integers_it_says_nearly_the_same(mmtsa, stream, made, tmp_path):
+    mmtsa("eval", made / "some", made / "samples-some", "-o", tmp_path / "eval", "--int8")
+    text = text_of(rows_of())
+    exact, near = (classified(stream(text, made / "some", *more)) for more in ((), ("--int8", tmp_path / "eval")))
+    assert len(exact) == len(near) > 2
+    said = [[row["probabilities"]["walk"] for row in its] for its in (exact, near)]
+    assert said[1] == pytest.approx(said[0], abs=0.05)
+    assert said[1] != said[0]
 
 
 def test_every_hop_is_predicted_as_a_clip_of_its_window(mmtsa, made, stream, tmp_path):
