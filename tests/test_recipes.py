@@ -57,6 +57,28 @@ def test_a_script_is_shell(path: Path) -> None:
         assert "set -euo pipefail" in text
 
 
+def test_who_sets_epochs_gets_them_whatever_steps_a_recipe_asks_for(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("training: {epochs: 3, least_steps: 50}\n")
+    for settings, epochs, steps in (
+        ((), 3, 50),
+        (("training.lr=0.1",), 3, 50),
+        (("training.epochs=7",), 7, 0),
+        (("training.epochs=7", "training.least_steps=9"), 7, 9),
+    ):
+        found = read_recipe(str(path), settings).training
+        assert (found.epochs, found.least_steps) == (epochs, steps)
+    assert read_recipe(None, ["training.epochs=7"]) == read_recipe(
+        None, ["training.epochs=7", "training.least_steps=0"]
+    )
+    of_all = read_bench_recipe(str(path), ["methods.hamlet.training.epochs=2"])
+    found = {name: of_all.settings_of(name)["training"] for name in ("hamlet", "mumu")}
+    assert {name: (its["epochs"], its["least_steps"]) for name, its in found.items()} == {
+        "hamlet": (2, 0),
+        "mumu": (3, 50),
+    }
+
+
 def test_training_takes_of_the_systems_sections_its_own_alone(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(

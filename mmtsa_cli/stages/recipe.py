@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -75,12 +76,19 @@ def read_source(name: str | None, settings: Sequence[str] = ()) -> Source:
         No such recipe, or no mapping in it; a setting that is none.
     """
     source = Source("the defaults", {}, {}) if name is None else read_yaml(_find(name))
-    named = {setting.partition("=")[0].strip() for setting in settings}
+    return override(source, [*settings, *_as_many_epochs_as_named(source, settings)])
+
+
+def _as_many_epochs_as_named(source: Source, settings: Sequence[str]) -> list[str]:
+    """Return the settings that take a recipe's least number of steps away where a number of epochs is set over it."""
     training = source.data.get("training")
-    asks_for_steps = isinstance(training, dict) and "least_steps" in training
-    if asks_for_steps and "training.epochs" in named and "training.least_steps" not in named:
-        settings = [*settings, "training.least_steps=0"]
-    return override(source, settings)
+    if not (isinstance(training, dict) and "least_steps" in training):
+        return []
+    named = [setting.partition("=")[0].strip() for setting in settings]
+    sections = [
+        name.removesuffix("epochs") for name in named if re.fullmatch(rf"({METHODS}\.[^.]+\.)?training\.epochs", name)
+    ]
+    return [f"{section}least_steps=0" for section in sections if f"{section}least_steps" not in named]
 
 
 def _of_mmtsa(source: Source) -> Source:
