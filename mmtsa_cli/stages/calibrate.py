@@ -7,7 +7,6 @@ evaluation's directory, not in the run's: a run is finished, and named by the ha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtsa_cli.artifacts.manifest import fingerprint, read_manifest
-from mmtsa_cli.errors import ArtifactError, DataError, UsageError
+from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.evaluation.calibration import (
     BINS,
     expected_calibration_error,
@@ -27,6 +25,7 @@ from mmtsa_cli.evaluation.calibration import (
 )
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages import kept
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing
 
 FILE_NAME = "calibration.json"
@@ -134,12 +133,6 @@ def _errors(probabilities: Sequence[NDArray[np.float64]], true: Sequence[NDArray
     }
 
 
-def write(directory: Path, run: TrainedRun, found: Mapping[str, Any]) -> None:
-    """Write `calibration.json` into an evaluation."""
-    content = {"run": fingerprint(run.directory), **found}
-    (directory / FILE_NAME).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def read_temperatures(evaluation: Path, run: TrainedRun) -> dict[str, float]:
     """Return the temperature of each fold of a run.
 
@@ -150,29 +143,15 @@ def read_temperatures(evaluation: Path, run: TrainedRun) -> dict[str, float]:
 
     Raises
     ------
-    ArtifactError
-        No evaluation, or a damaged file.
-    UsageError
-        It was made without --calibrate, or of another run.
+    ArtifactError, UsageError
+        As `kept.read`.
     """
-    read_manifest(evaluation, stage="eval")
-    path = evaluation / FILE_NAME
-    if not path.is_file():
-        remedy = f"make it with `mmtsa eval {run.directory} SAMPLES -o EVAL --calibrate`"
-        raise UsageError(f"no {FILE_NAME}", where=f"--calibration {evaluation}", remedy=remedy)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        made_of = str(content["run"])
-        temperatures = {str(name): float(fold["temperature"]) for name, fold in content["folds"].items()}
-        if not all(0 < temperature < float("inf") for temperature in temperatures.values()):
-            raise ValueError("a temperature that is not above 0")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError("damaged", where=str(path), found=str(error), remedy="evaluate anew") from None
-    if made_of != fingerprint(run.directory):
-        raise UsageError(
-            "of another run",
-            where=f"--calibration {evaluation}",
-            expected=f"an evaluation of {run.directory}",
-            remedy="a temperature belongs to the network that it was fitted on: evaluate this run with --calibrate",
-        )
-    return temperatures
+    where = f"--calibration {evaluation}"
+    return kept.read(evaluation / FILE_NAME, run, _temperature, where=where, made_with="--calibrate")
+
+
+def _temperature(found: Any) -> float:
+    temperature = float(found["temperature"])
+    if not 0 < temperature < float("inf"):
+        raise ValueError("a temperature that is not above 0")
+    return temperature

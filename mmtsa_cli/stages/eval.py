@@ -23,7 +23,7 @@ from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.protocols import resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages import calibrate as calibration
-from mmtsa_cli.stages import integers
+from mmtsa_cli.stages import integers, kept
 from mmtsa_cli.stages.robustness import Condition, Conditions, in_passes, write_conditions
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing, open_run, restore
 
@@ -148,10 +148,11 @@ def run(
         metrics.update(_under_other_conditions(results, metrics, store, seed))
         if options.calibrate:
             metrics["calibration"] = _calibration(results, store)
-            calibration.write(directory, trained, metrics["calibration"])
+            kept.write(directory / calibration.FILE_NAME, trained, metrics["calibration"])
         if options.int8:
             metrics["int8"] = _against_before(results, metrics["classes"], store, seed)
-            integers.write(directory, trained, {one.name: one.ranges for one in results if one.ranges})
+            ranges = {one.name: one.ranges for one in results}
+            kept.write(directory / integers.FILE_NAME, trained, {"clips": integers.CLIPS, "folds": ranges})
         _write(directory, metrics, results, store)
     return EvalResult(output, True, metrics)
 

@@ -6,17 +6,16 @@ that is tested on them. They are kept in the evaluation's directory, as temperat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtsa_cli.artifacts.manifest import fingerprint, read_manifest
-from mmtsa_cli.errors import ArtifactError, DataError, UsageError
+from mmtsa_cli.errors import DataError, UsageError
 from mmtsa_cli.sampling.draw import Samples
 from mmtsa_cli.sampling.store import Store
+from mmtsa_cli.stages import kept
 from mmtsa_cli.stages.trainings.trained import TrainedRun, drawing
 
 if TYPE_CHECKING:
@@ -78,12 +77,6 @@ def fit(run: TrainedRun, model: Mapping[str, Any], method: Mmtsa, store: Store) 
     return ranges
 
 
-def write(directory: Path, run: TrainedRun, folds: Mapping[str, FoldRanges]) -> None:
-    """Write `integers.json` into an evaluation."""
-    content = {"run": fingerprint(run.directory), "clips": CLIPS, "folds": folds}
-    (directory / FILE_NAME).write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def read_ranges(evaluation: Path, run: TrainedRun) -> dict[str, FoldRanges]:
     """Return the ranges of each fold of a run.
 
@@ -94,27 +87,10 @@ def read_ranges(evaluation: Path, run: TrainedRun) -> dict[str, FoldRanges]:
 
     Raises
     ------
-    ArtifactError
-        No evaluation, or a damaged file.
-    UsageError
-        It was made without --int8, or of another run.
+    ArtifactError, UsageError
+        As `kept.read`.
     """
-    read_manifest(evaluation, stage="eval")
-    path = evaluation / FILE_NAME
-    remedy = f"make it with `mmtsa eval {run.directory} SAMPLES -o EVAL --int8`"
-    if not path.is_file():
-        raise UsageError(f"no {FILE_NAME}", where=f"--int8 {evaluation}", remedy=remedy)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        made_of = str(content["run"])
-        folds = {str(name): _ranges(found) for name, found in content["folds"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ArtifactError("damaged", where=str(path), found=str(error), remedy="evaluate anew") from None
-    if made_of != fingerprint(run.directory):
-        raise UsageError(
-            "of another run", where=f"--int8 {evaluation}", expected=f"an evaluation of {run.directory}", remedy=remedy
-        )
-    return folds
+    return kept.read(evaluation / FILE_NAME, run, _ranges, where=f"--int8 {evaluation}", made_with="--int8")
 
 
 def _ranges(found: Mapping[str, Any]) -> FoldRanges:

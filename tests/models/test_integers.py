@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import fx, nn
 from torch.nn import functional
 
-from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.models.bn_inception import PooledConvolution
 from mmtsa_cli.models.inference import activation_ranges, ready_in_integers
 from mmtsa_cli.models.integers import (
@@ -25,7 +24,7 @@ from mmtsa_cli.models.integers import (
     computes_integers,
     in_integers,
 )
-from mmtsa_cli.models.network import Input, ModelOptions, build_network
+from tests.models.test_inference import seen
 
 integers = pytest.mark.skipif(not computes_integers(), reason="this processor does not multiply bytes")
 BOUND = {"bn_inception": 0.15, "resnet10": 0.05, "mobilenet_v3_small": 0.3}
@@ -69,24 +68,6 @@ def test_whole_numbers_come_out_exactly(stride, groups, pooled):
     assert torch.allclose(said, exact, rtol=1e-5, atol=0.05)
     assert cut.dtype == torch.uint8
     assert (cut.float() - (exact / 512).clamp(0, 255)).abs().max() <= 0.501
-
-
-def seen(backbone, **options):
-    """A network whose norms have seen clips, and clips for it."""
-    torch.manual_seed(0)
-    inputs = {
-        "rgb": Input("video", 3, size=40),
-        "acc": Input("sensor", 3, ((-1, 1),) * 3, size=36),
-        "gyro": Input("sensor", 3, ((-1, 1),) * 3, size=36),
-    }
-    model = ModelOptions(backbone=backbone, width=0.25, hidden=16, dropout=0.0, **options)
-    network = build_network(inputs, model, FieldOptions(scale="dataset"), segments=2, classes=4)
-    tensors = {"rgb": torch.randint(0, 255, (6, 2, 40, 40, 3), dtype=torch.uint8)}
-    tensors |= {name: torch.randn(6, 2, 3, 36) for name in ("acc", "gyro")}
-    with torch.no_grad():
-        for _ in range(3):
-            network.train()(tensors)
-    return network.eval(), tensors
 
 
 @integers
