@@ -60,7 +60,7 @@ def keep_alone(
     """Keep the encoder of a trained network of one such part, and its training's time, for those that start from it."""
     if len(method.network.runs(method.network.modalities)) > 1 or not is_first():
         return
-    save_tensors(_place(method.options, samples, validation, seed, run), _encoder_weights(method), _spent(state))
+    _keep(_place(method.options, samples, validation, seed, run), method, state)
 
 
 def _train_alone(method: Any, samples: Samples, validation: Samples | None, path: Path, seed: int, run: Run) -> None:
@@ -71,12 +71,14 @@ def _train_alone(method: Any, samples: Samples, validation: Samples | None, path
     alone = type(method).for_samples(method.options, samples, seed=seed)
     state = NetworkMethod.fit(alone, samples, validation, seed=seed, run=replace(run, directory=directory))
     if is_first():
-        save_tensors(path, _encoder_weights(alone), _spent(state))
+        _keep(path, alone, state)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _spent(state: TrainingState) -> dict[str, float]:
-    return {"seconds": sum(row["seconds"] for row in state.history)}
+def _keep(path: Path, method: Any, state: TrainingState) -> None:
+    # What systems share has no place yet where this is the first of it.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(path, _encoder_weights(method), {"seconds": sum(row["seconds"] for row in state.history)})
 
 
 def _encoder_weights(method: Any) -> dict[str, Tensor]:

@@ -81,7 +81,6 @@ def test_without_it_nothing_is_trained_alone(clips, tmp_path, fits):
 
 def test_what_a_row_of_one_modality_trained_is_not_trained_again(clips, tmp_path, fits):
     shared = tmp_path / "shared"
-    shared.mkdir()
     fit(clips.narrowed(["gyro"]), tmp_path, shared=shared)
     fit(clips, tmp_path, shared=shared)
     assert [names for names, _, _ in fits] == [("gyro",), ("acc_phone",), ("acc_phone", "gyro")]

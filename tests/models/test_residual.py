@@ -29,6 +29,25 @@ def test_at_full_width_it_is_a_resnet_of_ten_layers():
     assert macs(small, torch.zeros(1, 6, 32, 32)) < 12e6
 
 
+@pytest.mark.parametrize("size", [15, 16])
+@pytest.mark.parametrize("width", [0.125, 0.25])
+def test_shortcuts_of_any_width_are_strided_convolutions(width, size):
+    """Those of 8 channels are computed another way, as oneDNN's own may end the process."""
+    torch.manual_seed(0)
+    backbone, _ = create_backbone("resnet10", in_channels=3, width=width)
+    shortcuts = [m for n, m in backbone.named_modules() if isinstance(m, torch.nn.Conv2d) and "shortcut" in n]
+    assert shortcuts
+    for layer in shortcuts:
+        images = torch.randn(2, layer.in_channels, size, size, requires_grad=True)
+        plain = torch.nn.functional.conv2d(images, layer.weight, stride=layer.stride)
+        weights = torch.randn_like(plain)
+        expected = torch.autograd.grad((plain * weights).sum(), (images, layer.weight))
+        said = layer(images)
+        found = torch.autograd.grad((said * weights).sum(), (images, layer.weight))
+        for one, its in zip((said, *found), (plain, *expected), strict=True):
+            torch.testing.assert_close(one, its, rtol=1e-5, atol=1e-5)
+
+
 def test_only_backbones_with_widths_take_one():
     with pytest.raises(UsageError, match=r"resnet18 has one width.*only bn_inception, resnet10, mobilenet_v2"):
         create_backbone("resnet18", in_channels=3, width=0.5)
