@@ -95,6 +95,9 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     shown = material.write_store(work / "store")
     note("whole processes")
     facts["rows"] += _told(note, processes.process_rows(work, repeats=_few(options)))
+    # Before this process holds networks: the naive way of 16 clips needs 14 GB for itself.
+    note("memory of training")
+    facts["rows"] += _told(note, [processes.memory_row(work / "store", batch=options.batch)])
     with one_thread():
         _on_one_core(facts, work, shown, options, note)
     _networks(facts, work / "store", options, note)
@@ -125,7 +128,7 @@ def _on_one_core(facts: dict[str, Any], work: Path, shown: Any, options: SpeedOp
 
 def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
     from mmtsa_cli.stages.speeds import networks as speed_networks
-    from mmtsa_cli.stages.speeds import processes, training
+    from mmtsa_cli.stages.speeds import training
 
     few, batch = _few(options), options.batch
     note(f"inference and training, on {_cores()} cores")
@@ -138,8 +141,6 @@ def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: N
         facts["ways"] += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)
         facts["ways"] += training.training_ways(networks, batch=min(2, batch), repeats=few)
     del networks
-    note("memory of training")
-    facts["rows"] += _told(note, [processes.memory_row(store, batch=batch)])
     facts["rows"] += _told(note, training.device_rows(store, batch=batch, repeats=options.repeats))
 
 
