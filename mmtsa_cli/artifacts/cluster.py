@@ -5,6 +5,7 @@ The workers need this package in the same version, and the recordings under the 
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import deque
@@ -52,15 +53,22 @@ def connected(address: str) -> Iterator[Any]:
     distributed = _distributed()
     # Its own lines on stderr would stand beside our one.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    failed: MmtsaError | None = None
     try:
         client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False, name="mmtsa")
     except (ValueError, TypeError, ImportError) as error:
         example = "an address as in tcp://10.0.0.1:8786"
-        raise UsageError("no scheduler", where=f"{_OPTION} {address}", expected=example, found=str(error)) from None
+        failed = UsageError("no scheduler", where=f"{_OPTION} {address}", expected=example, found=str(error))
     except (OSError, TimeoutError, distributed.TimeoutError):
         remedy = "start one with `dask scheduler`, and `dask worker` on each machine"
-        what = f"no scheduler answers within {_CONNECT_S:g} s"
-        raise ClusterError(what, where=f"{_OPTION} {address}", remedy=remedy) from None
+        failed = ClusterError(
+            f"no scheduler answers within {_CONNECT_S:g} s", where=f"{_OPTION} {address}", remedy=remedy
+        )
+    if failed:
+        # The client that could not be made closes itself when it is collected, which must not be while the next one is
+        # being made: both would wait for one lock.
+        gc.collect()
+        raise failed
     try:
         _check_workers(client)
         yield client
