@@ -31,6 +31,7 @@ from mmtsa_cli.sampling.draw import Augmentation, Batch, Samples
 from mmtsa_cli.training.checkpoint import TrainingState
 from mmtsa_cli.training.group import gathered, own_part
 from mmtsa_cli.training.loop import Work, train
+from mmtsa_cli.training.memory import keep_freed_memory
 from mmtsa_cli.training.optimisation import (
     TrainingOptions,
     autocast,
@@ -236,6 +237,8 @@ class NetworkMethod(ABC):
         options = with_least_steps(options, plan.steps)
         if options.compile:
             compile_backbones(self.network)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         validate = (lambda network: self._validate(validation)) if validation else None
         work = Work(plan.steps, plan.batches, self._loss, validate)
         return train(self.network, work, options, seed=seed, run=run)

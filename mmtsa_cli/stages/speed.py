@@ -95,9 +95,7 @@ def _measure(work: Path, directory: Path, options: SpeedOptions, note: Note) -> 
     shown = material.write_store(work / "store")
     note("whole processes")
     facts["rows"] += _told(note, processes.process_rows(work, repeats=_few(options)))
-    # Before this process holds networks: the naive way of 16 clips needs 14 GB for itself.
-    note("memory of training")
-    facts["rows"] += _told(note, [processes.memory_row(work / "store", batch=options.batch)])
+    _training(facts, work / "store", options, note)
     with one_thread():
         _on_one_core(facts, work, shown, options, note)
     _networks(facts, work / "store", options, note)
@@ -126,15 +124,26 @@ def _on_one_core(facts: dict[str, Any], work: Path, shown: Any, options: SpeedOp
         facts["ways"] += items.item_ways(work / "store", repeats=repeats)
 
 
+def _training(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
+    """Measure training; before this process holds networks, as the naive way of 16 clips needs 14 GB for itself."""
+    from mmtsa_cli.stages.speeds import training
+
+    note(f"training, on {_cores()} cores, in processes of its own")
+    steps = min(3, _few(options))
+    found = training.measure_steps(store, batch=options.batch, steps=steps, given_back=options.explain)
+    facts["rows"] += _told(note, training.training_rows(found))
+    if options.explain:
+        facts["ways"] += training.process_ways(found)
+
+
 def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
     from mmtsa_cli.stages.speeds import networks as speed_networks
     from mmtsa_cli.stages.speeds import training
 
     few, batch = _few(options), options.batch
-    note(f"inference and training, on {_cores()} cores")
+    note(f"inference, on {_cores()} cores")
     networks = speed_networks.Networks(store)
     facts["rows"] += _told(note, speed_networks.inference_rows(networks, repeats=options.repeats))
-    facts["rows"] += _told(note, training.training_rows(networks, batch=batch, repeats=few))
     facts["time"]["training step"] = training.time_by_part(networks, batch=batch)
     if options.explain:
         note("each way on its own")

@@ -7,9 +7,11 @@ import json
 
 import pytest
 
+from mmtsa_cli.errors import MmtsaError
 from mmtsa_cli.stages import speed
 from mmtsa_cli.stages.recipe import read_recipe
 from mmtsa_cli.stages.speeds import networks as speed_networks
+from mmtsa_cli.stages.speeds import processes as speed_processes
 from mmtsa_cli.stages.speeds import training as speed_training
 
 TINY = ("model.backbone=resnet10", "model.width=0.25", "model.hidden=8")
@@ -28,12 +30,13 @@ def tiny(monkeypatch):
         return read_recipe("paper", [f"imaging.image_size={size}", *TINY])
 
     monkeypatch.setattr(speed_networks.Networks, "_recipe", recipe)
-    from mmtsa_cli.stages.speeds import processes as speed_processes
-    from mmtsa_cli.stages.speeds.timing import SpeedRow
-
     monkeypatch.setattr(speed_processes, "process_rows", lambda work, repeats: [])
-    row = SpeedRow("memory: peak of the process", "MB", 1.0, 2.0, 1 / 0.6, "")
-    monkeypatch.setattr(speed_processes, "memory_row", lambda store, batch: row)
+    taken = {"naive": 2.0, "native": 0.4, "equal": 0.8, "small": 0.1, speed_training.GIVEN_BACK: 0.5}
+
+    def measured(way, store, batch, steps):
+        return {"spent": [(taken[way], 2 * taken[way])] * steps, "peak_mb": 1000 * taken[way]}
+
+    monkeypatch.setattr(speed_training, "measure_process", measured)
 
 
 def test_rows_have_ours_naive_and_their_ratio(mmtsa, tiny):
@@ -62,6 +65,7 @@ def test_a_directory_keeps_the_tables_and_is_not_measured_twice(mmtsa, tiny, tmp
         "Where the time goes",
         "decoded at half size",
         "drawn ahead",
+        "freed memory given back",
     ):
         assert text in first.stdout
     ways = json.loads((out / "speed.json").read_text())["ways"]
@@ -72,6 +76,32 @@ def test_a_directory_keeps_the_tables_and_is_not_measured_twice(mmtsa, tiny, tmp
     again = mmtsa("benchmark", "--speed", "--explain", "--repeats", 2, "--batch", 2, "-o", out)
     assert again.stdout == first.stdout
     assert "already holds this result" in again.stderr
+
+
+def test_a_naive_way_that_was_killed_leaves_our_rows(tiny, tmp_path, monkeypatch):
+    ours = speed_training.measure_process
+
+    def killed(way, *arguments):
+        if way == "naive":
+            raise MmtsaError("a process that was to be measured failed", found="exit code -9 (killed)")
+        return ours(way, *arguments)
+
+    monkeypatch.setattr(speed_training, "measure_process", killed)
+    found = speed_training.measure_steps(tmp_path, batch=16, steps=2, given_back=False)
+    rows = [row.facts() for row in speed_training.training_rows(found)]
+    assert [row["ours"] for row in rows] == [400.0, 800.0, 100.0, 400.0]
+    assert all(row["naive"] is row["ratio"] is row["reached"] is None for row in rows)
+    assert all("exit code -9" in row["naive_way"] for row in rows)
+
+
+def test_a_process_of_steps_says_their_times_and_its_memory(tmp_path):
+    from mmtsa_cli.stages.speeds import material
+
+    material.write_store(tmp_path / "store", clips=2)
+    found = speed_training.measure_process("small", tmp_path / "store", 2, 2)
+    assert len(found["spent"]) == 2
+    assert min(min(pair) for pair in found["spent"]) > 0
+    assert found["peak_mb"] > 100
 
 
 @pytest.mark.parametrize("option", ["--explain", "--compile", "--whole-paper"])

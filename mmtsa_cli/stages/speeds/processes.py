@@ -1,8 +1,7 @@
-"""How long whole processes take to start and to work, and how much memory a training step needs."""
+"""How long whole processes take to start and to work."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from mmtsa_cli.errors import MmtsaError
 from mmtsa_cli.stages.speeds import material
 from mmtsa_cli.stages.speeds.timing import SpeedRow, in_turns, timed_row
 
-_STEP = "mmtsa_cli.stages.speeds.step"
 _NAIVE_START = "import torch, mmtsa_cli.cli as cli; cli.run(['--help'])"
 _NAIVE_IMAGE = """
 import sys, os
@@ -60,30 +58,6 @@ def process_rows(work: Path, *, repeats: int) -> list[SpeedRow]:
             absolute=True,
         ),
     ]
-
-
-def memory_row(store: Path, *, batch: int) -> SpeedRow:
-    """Return the row of the peak memory of a process that trains by one step."""
-    command = [sys.executable, "-m", _STEP]
-    ours = peak_mb([*command, "native", str(store), str(batch)])
-    naive, about = None, f"one step, batch {batch}; float32, contiguous, 224 pixels everywhere"
-    try:
-        naive = peak_mb([*command, "naive", str(store), str(batch)])
-    except MmtsaError as error:
-        # It needs several times as much, and may be killed where ours has room.
-        about = f"{about}: failed, {error.found}"
-    return SpeedRow("memory: peak of the process", "MB", ours, naive, 1 / 0.6, about)
-
-
-def peak_mb(command: Sequence[str]) -> float:
-    """Run a command that prints what it found as JSON, and return its `peak_mb`.
-
-    Raises
-    ------
-    MmtsaError
-        It failed.
-    """
-    return float(json.loads(run_measured(command))["peak_mb"])
 
 
 def run_measured(command: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -61,10 +61,11 @@ def in_turns(
             now = (time.perf_counter() - wall) / loops, (time.process_time() - cpu) / loops
             if number >= warmup:
                 spent[name].append(now)
-    return {name: _summary(taken) for name, taken in spent.items()}
+    return {name: summary(taken) for name, taken in spent.items()}
 
 
-def _summary(taken: list[tuple[float, float]]) -> Times:
+def summary(taken: Sequence[tuple[float, float]]) -> Times:
+    """Return what wall and processor times, pairs in seconds, come to."""
     walls, cpus = zip(*taken, strict=True)
     return Times(statistics.median(walls), min(walls), statistics.median(cpus), len(taken))
 
@@ -136,10 +137,19 @@ class SpeedRow:
 
 
 def timed_row(
-    name: str, ours: Times, naive: Times, *, bar: float | None, naive_way: str, unit: str = "ms", absolute: bool = False
+    name: str,
+    ours: Times,
+    naive: Times | None,
+    *,
+    bar: float | None,
+    naive_way: str,
+    unit: str = "ms",
+    absolute: bool = False,
 ) -> SpeedRow:
     """Return the row of two ways that were timed in turns; processor time only of what runs in this process."""
     factor = 1000.0 if unit == "ms" else 1.0
+    if naive is None:
+        return SpeedRow(name, unit, factor * ours.median_s, None, bar, naive_way, absolute)
     return SpeedRow(
         name,
         unit,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mmtsa_cli.errors import MmtsaError
 from mmtsa_cli.methods.mmtsa import Mmtsa
 from mmtsa_cli.stages.speeds.networks import (
     LARGE,
@@ -25,25 +28,105 @@ from mmtsa_cli.stages.speeds.networks import (
     wait_for,
     way_rows,
 )
-from mmtsa_cli.stages.speeds.timing import SpeedRow, Times, in_turns, timed_row
+from mmtsa_cli.stages.speeds.processes import run_measured
+from mmtsa_cli.stages.speeds.timing import SpeedRow, Times, in_turns, summary, timed_row
 from mmtsa_cli.training.optimisation import autocast, build_optimizer, compile_backbones, deterministic_algorithms
 
+GIVEN_BACK = "freed memory given back"
+_KEPT = "as trained (native size), a process of its own, freed memory kept"
+_ROUNDS = 2
 
-def training_rows(networks: Networks, *, batch: int, repeats: int) -> list[SpeedRow]:
-    """Return the rows of one training step."""
-    ways = {
-        "naive": step_of(networks.at(LARGE), networks.naive(LARGE), networks.tensors(LARGE, batch), "float32"),
-        "native": _our_step(networks, NATIVE, batch),
-        "equal": _our_step(networks, LARGE, batch),
-        "small": _our_step(networks, SMALL, batch),
-    }
-    times = in_turns(ways, repeats=repeats, budget_s=60)
-    about = f"batch {batch}; {NAIVE}"
+
+@dataclass(frozen=True)
+class Steps:
+    """What training took, by the way in which it was done.
+
+    Attributes
+    ----------
+    batch : int
+    times : dict of str to Times
+        Of a step; without "naive" where that failed.
+    peak_mb : dict of str to float
+        Of the process.
+    failed : str
+        Why there is no "naive"; empty where there is.
+    """
+
+    batch: int
+    times: dict[str, Times]
+    peak_mb: dict[str, float]
+    failed: str
+
+
+def measure_steps(store: Path, *, batch: int, steps: int, given_back: bool) -> Steps:
+    """Train in each way in processes of its own, in turns, whose memory holds nothing of the others.
+
+    Parameters
+    ----------
+    store : Path
+        Of `material.write_store`.
+    batch, steps : int
+        Clips of a step, and steps of a process that count.
+    given_back : bool
+        Once more as "native", but with memory that goes back to the system.
+
+    Raises
+    ------
+    MmtsaError
+        A way that is ours failed.
+    """
+    ways = ("naive", "native", "equal", "small", *([GIVEN_BACK] if given_back else []))
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+    failed = ""
+    for _ in range(_ROUNDS):
+        for way, taken in found.items():
+            if way == "naive" and failed:
+                continue
+            try:
+                taken.append(measure_process(way, store, batch, steps))
+            except MmtsaError as error:
+                # It needs several times as much memory, and may be killed where ours has room.
+                if way != "naive":
+                    raise
+                failed = error.found or "failed"
+    done = {way: taken for way, taken in found.items() if taken}
+    times = {way: summary([pair for one in taken for pair in one["spent"]]) for way, taken in done.items()}
+    return Steps(batch, times, {way: max(one["peak_mb"] for one in taken) for way, taken in done.items()}, failed)
+
+
+def measure_process(way: str, store: Path, batch: int, steps: int) -> dict[str, Any]:
+    """Return what a process that trains in this way prints; see `step`.
+
+    Raises
+    ------
+    MmtsaError
+        It failed.
+    """
+    command = [sys.executable, "-m", "mmtsa_cli.stages.speeds.step", way, str(store), str(batch), str(steps)]
+    return json.loads(run_measured(command))
+
+
+def training_rows(found: Steps) -> list[SpeedRow]:
+    """Return the rows of one training step, and of its memory."""
+    about = f"batch {found.batch}; {NAIVE}" + (f": failed, {found.failed}" if found.failed else "")
+    naive = found.times.get("naive")
+    peak = SpeedRow(
+        "memory: peak of the process", "MB", found.peak_mb["native"], found.peak_mb.get("naive"), 1 / 0.6, about
+    )
+    names = {"native": ("native size", 4), "equal": ("equal size", 2), "small": (str(SMALL), None)}
     return [
-        timed_row("train: step, native size", times["native"], times["naive"], bar=4, naive_way=about),
-        timed_row("train: step, equal size", times["equal"], times["naive"], bar=2, naive_way=about),
-        timed_row(f"train: step, {SMALL}", times["small"], times["naive"], bar=None, naive_way=about),
+        *(
+            timed_row(f"train: step, {name}", found.times[way], naive, bar=bar, naive_way=about)
+            for way, (name, bar) in names.items()
+        ),
+        peak,
     ]
+
+
+def process_ways(found: Steps) -> list[dict[str, Any]]:
+    """Return what it gives to keep freed memory, which a process does or does not."""
+    names = {"naive": f"{NAIVE}, a process of its own", "native": _KEPT, GIVEN_BACK: f"the same, {GIVEN_BACK}"}
+    return way_rows("train", {name: found.times[way] for way, name in names.items() if way in found.times}, {})
 
 
 def training_ways(networks: Networks, *, batch: int, repeats: int) -> list[dict[str, Any]]:
