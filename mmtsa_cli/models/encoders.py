@@ -46,6 +46,10 @@ class VideoEncoder(nn.Module):
         """Return the features, (B, N, D), of frames, (B, N, H, W, C) uint8; a video has no extremes."""
         return _encode(self.backbone, self.input(frames))
 
+    def pixels(self, frames: Tensor) -> int:
+        """Return how many pixels the backbone gets of frames."""
+        return frames.shape[:4].numel()
+
 
 class WindowLevel(nn.Module):
     """How high and how wide a window's samples lie: what a field that is rescaled by window or clip no longer says.
@@ -135,6 +139,11 @@ class SensorEncoder(nn.Module):
         """Return what the backbone gets of windows: images, (B, N, C', H, W)."""
         low, high = (None, None) if extremes is None else (extremes[..., 0], extremes[..., 1])
         return self.input(self.images(windows, low, high))
+
+    def pixels(self, windows: Tensor) -> int:
+        """Return how many pixels the backbone gets of windows."""
+        side = self.images.options.image_size or windows.shape[-1]
+        return windows.shape[:2].numel() * side**2
 
     def with_level(self, features: Tensor, windows: Tensor) -> Tensor:
         """Return the backbone's features, (B, N, D), with the level of their windows beside, where there is one."""

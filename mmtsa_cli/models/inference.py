@@ -158,6 +158,9 @@ def _with_backbones(network: nn.Module, change: Callable[[str, nn.Module], nn.Mo
         if id(backbone) not in made:
             made[id(backbone)] = change(name, backbone)
         holder.backbone = made[id(backbone)]
+    for module in ready.modules():
+        if hasattr(module, "side_by_side"):
+            module.side_by_side = next(module.parameters()).device.type == "cpu"  # type: ignore[assignment]
     return ready
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,7 @@ from mmtsa_cli.models.backbones import create_backbone
 from mmtsa_cli.models.encoders import SensorEncoder, VideoEncoder, WindowLevel, encode_together
 from mmtsa_cli.models.fusion import AdditiveAttention, AverageFusion, Classifier
 from mmtsa_cli.models.inputs import convention_of
+from mmtsa_cli.models.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ class SegmentNetwork(nn.Module):
         Chance, in training, that a modality of a clip is absent: a learned vector, its token, stands in the place of
         its features in every segment. One modality always stays. Above 0, and with several modalities, evaluation
         takes any of them, and tokens for the others: what is absent cannot influence the result.
+
+    Attributes
+    ----------
+    side_by_side : bool
+        Asked in inference mode on a CPU, encoders run several at a time; the answers differ by rounding.
     """
 
     def __init__(
@@ -148,6 +155,7 @@ class SegmentNetwork(nn.Module):
         self.pairing = nn.ModuleDict({_key(name): projection for name, projection in (pairing or {}).items()})
         self.vote = vote
         self.modality_dropout = modality_dropout
+        self.side_by_side = False
         self.register_state_dict_post_hook(_once)
         self.register_load_state_dict_pre_hook(_everywhere)
         self.tokens = nn.ParameterDict()
@@ -232,16 +240,27 @@ class SegmentNetwork(nn.Module):
 
     def _encoded(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the features, (B, N, D_m), of each modality of the network that is among the inputs."""
-        features: dict[str, Tensor] = {}
-        for names in self.runs([name for name in self.modalities if name in inputs]):
-            encoders: list[Any] = [self.encoders[_key(name)] for name in names]
-            extremes = [inputs.get(f"{name}.extremes") for name in names]
-            if len(names) == 1:
-                features[names[0]] = encoders[0](inputs[names[0]], extremes[0])
-            else:
-                found = encode_together(encoders, [inputs[name] for name in names], extremes)
-                features.update(zip(names, found, strict=True))
-        return features
+        runs = self.runs([name for name in self.modalities if name in inputs])
+        calls = [partial(self._encoded_together, names, inputs) for names in runs]
+        if self.side_by_side and len(runs) > 1 and torch.is_inference_mode_enabled():
+            work = [sum(self._encoder(name).pixels(inputs[name]) for name in names) for names in runs]
+            said = side_by_side(calls, work)
+        else:
+            said = [call() for call in calls]
+        features = {name: feature for one in said for name, feature in one.items()}
+        return {name: features[name] for name in self.modalities if name in features}
+
+    def _encoded_together(self, names: Sequence[str], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the features of modalities that one run of a backbone gives."""
+        encoders = [self._encoder(name) for name in names]
+        extremes = [inputs.get(f"{name}.extremes") for name in names]
+        if len(names) == 1:
+            return {names[0]: encoders[0](inputs[names[0]], extremes[0])}
+        found = encode_together(encoders, [inputs[name] for name in names], extremes)
+        return dict(zip(names, found, strict=True))
+
+    def _encoder(self, name: str) -> Any:
+        return self.encoders[_key(name)]
 
     def token(self, modality: str) -> Tensor:
         """Return what stands for the features of an absent modality, (D_m,)."""

@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from mmtsa_cli.imaging.field import FieldOptions
+from mmtsa_cli.models import network as network_module
 from mmtsa_cli.models.inference import GroupedSensors, fold_norms, ready_for_inference
 from mmtsa_cli.models.network import Input, ModelOptions, build_network
 from mmtsa_cli.models.packed_convolution import PackedConvolution, can_pack, pack_convolutions
@@ -53,6 +54,32 @@ def test_the_copy_answers_as_the_network_does_within_its_bound(case, precision):
     assert fast_logits.dtype == torch.float32
     assert difference(fast_logits, logits) < BOUND[precision]
     assert torch.allclose(fast_attention, attention, atol=BOUND[precision])
+
+
+def test_encoders_of_the_copy_run_side_by_side_in_inference_and_nowhere_else(case, monkeypatch):
+    network, tensors = case
+    calls, whole = [], network_module.side_by_side
+
+    def counted(*arguments):
+        calls.append(len(arguments[0]))
+        return whole(*arguments)
+
+    monkeypatch.setattr(network_module, "side_by_side", counted)
+    ready, before = ready_for_inference(network), torch.get_num_threads()
+    said = {}
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                said[threads] = ready(tensors)[0]
+        assert calls == [3, 3]
+        assert difference(said[2], said[1]) < BOUND["float32"]
+        with torch.inference_mode():
+            network(tensors)
+        ready(tensors)
+        assert calls == [3, 3]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_copy_has_no_norms_left_and_the_network_keeps_its_own(case):

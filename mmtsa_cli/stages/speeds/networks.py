@@ -239,7 +239,9 @@ def compiled_way(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[Cal
     """
     import torch._inductor.config as inductor
 
-    ready = copy.deepcopy(network)
+    ready: Any = copy.deepcopy(network)
+    # The compiler's settings are those of the thread that makes them.
+    ready.side_by_side = False
     _change_backbones(ready, torch.compile)
     call, before = asked(ready, tensors), inductor.freezing
     inductor.freezing = True
