@@ -65,6 +65,7 @@ def test_a_directory_keeps_the_tables_and_is_not_measured_twice(mmtsa, tiny, tmp
         "Where the time goes",
         "decoded at half size",
         "drawn ahead",
+        "side by side",
         "freed memory given back",
     ):
         assert text in first.stdout

@@ -173,8 +173,8 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     at_large, at_native, at_small = (networks.tensors(sizes, 1) for sizes in (LARGE, NATIVE, SMALL))
     few = Sizes(SMALL_FRAMES, None)
     own = own_precision(networks)
-    half = ready_for_inference(networks.at(NATIVE).network, precision=own, packed=False)
-    folded = ready_for_inference(networks.at(NATIVE).network, packed=False)
+    half = _in_sequence(ready_for_inference(networks.at(NATIVE).network, precision=own, packed=False))
+    folded = _in_sequence(ready_for_inference(networks.at(NATIVE).network, packed=False))
     packed = ready_for_inference(networks.at(NATIVE).network, precision=own)
     exact = {sizes: asked(networks.naive(sizes).eval(), networks.tensors(sizes, 1))() for sizes in (LARGE, NATIVE)}
     for sizes in (SMALL, few):
@@ -193,7 +193,11 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
         f"{own}: native, channels-last, folded": (asked(half, at_native), NATIVE),
         "the same, sensors of one shape in one grouped call": (asked(GroupedSensors(half), at_native), NATIVE),
         f"the same as {own}, on one thread": (_on_one_thread(asked(half, at_native)), NATIVE),
-        f"the same as {own}, weights packed once, ReLU in the convolution": (asked(packed, at_native), NATIVE),
+        f"the same as {own}, weights packed once, ReLU in the convolution": (
+            asked(_in_sequence(packed), at_native),
+            NATIVE,
+        ),
+        "the same, encoders side by side, a thread each": (asked(packed, at_native), NATIVE),
         f"the same, {SMALL}": (asked(networks.at(SMALL).network_for_inference()[0], at_small), SMALL),
     }
     if own == "float32":
@@ -239,9 +243,8 @@ def compiled_way(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[Cal
     """
     import torch._inductor.config as inductor
 
-    ready: Any = copy.deepcopy(network)
     # The compiler's settings are those of the thread that makes them.
-    ready.side_by_side = False
+    ready = _in_sequence(network)
     _change_backbones(ready, torch.compile)
     call, before = asked(ready, tensors), inductor.freezing
     inductor.freezing = True
@@ -251,6 +254,13 @@ def compiled_way(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[Cal
     finally:
         inductor.freezing = before
     return call, time.perf_counter() - begun
+
+
+def _in_sequence(network: nn.Module) -> nn.Module:
+    """Return a copy whose encoders run one after the other, each on all threads."""
+    ready: Any = copy.deepcopy(network)
+    ready.side_by_side = False
+    return ready
 
 
 def _change_backbones(network: nn.Module, change: Callable[[Any], Any]) -> None:
