@@ -27,17 +27,29 @@ def claim(place: Path | RemotePath) -> None:
         Another living process writes it, or one of another machine, of which that cannot be known; or the place cannot
         be written.
     """
-    lock, mine = place / LOCK, _this_process()
-    while not _written_first(lock, json.dumps(mine)):
-        owner = _owner(place)
-        if owner and (owner["pid"], owner["host"]) != (mine["pid"], mine["host"]):
-            far = owner["host"] != mine["host"]
-            raise ArtifactError(
-                f"being written by process {owner['pid']} on {owner['host']}",
-                where=str(place),
-                remedy=f"wait for it, or name another directory{f'; if it has died, remove {lock}' if far else ''}",
-            )
+    lock = place / LOCK
+    while not _written_first(lock, json.dumps(_this_process())):
+        check_not_written(place)
         lock.unlink(missing_ok=True)
+
+
+def check_not_written(place: Path | RemotePath) -> None:
+    """Refuse a place that another process writes.
+
+    Raises
+    ------
+    ArtifactError
+        It lives, or is one of another machine, of which that cannot be known.
+    """
+    mine, owner = _this_process(), _owner(place)
+    if owner is None or (owner["pid"], owner["host"]) == (mine["pid"], mine["host"]):
+        return
+    far = f"; if it has died, remove {place / LOCK}" if owner["host"] != mine["host"] else ""
+    raise ArtifactError(
+        f"being written by process {owner['pid']} on {owner['host']}",
+        where=str(place),
+        remedy=f"wait for it, or name another directory{far}",
+    )
 
 
 def release(place: Path | RemotePath) -> None:

@@ -11,13 +11,16 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
-from mmtsa_cli.artifacts.claims import LOCK, claim, is_mine_or_nobodys, release
+from mmtsa_cli.artifacts.claims import LOCK, check_not_written, claim, is_mine_or_nobodys, release
 from mmtsa_cli.artifacts.manifest import FILE_NAME, Manifest, read_manifest, write_manifest
 from mmtsa_cli.artifacts.remote import RemotePath
 from mmtsa_cli.artifacts.uploading import is_left_over, uploaded_directory
 from mmtsa_cli.errors import ArtifactError, UsageError
 
 State = Literal["new", "done"]
+
+_BEFORE_MANIFEST = {LOCK, f".{FILE_NAME}.partial"}
+"""What a directory holds that has just been begun."""
 
 
 def partial_path(final: Path) -> Path:
@@ -37,12 +40,15 @@ def check_output(final: Path, manifest: Manifest, *, overwrite: bool = False) ->
     ------
     UsageError
         Something is there that is not ours, or that was made by other work and `overwrite` is not set.
+    ArtifactError
+        Another process has just begun to write it.
     """
     if not final.exists() and not final.is_symlink():
         return "new"
     if isinstance(final, RemotePath) and is_left_over(final):
         return "new"
-    if final.is_dir() and not any(final.iterdir()):
+    if final.is_dir() and {path.name for path in final.iterdir()} <= _BEFORE_MANIFEST:
+        check_not_written(final)
         return "new"
     if not (final.is_dir() and (final / FILE_NAME).is_file()):
         raise UsageError(

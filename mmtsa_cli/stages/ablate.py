@@ -114,7 +114,7 @@ def run(
             with stop_on_signals() as asked, _resumable(home, manifest, overwrite=overwrite) as directory:
                 flat = [unit for row in units for unit in row]
                 trained = run_units(
-                    samples, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
+                    store, flat, directory, protocol=protocol, jobs=jobs, progress=progress, should_stop=asked.answer
                 )
                 done = iter(trained)
                 by_point = [[next(done) for _ in row] for row in units]

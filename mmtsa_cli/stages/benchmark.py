@@ -20,6 +20,7 @@ from mmtsa_cli.artifacts.uploading import bring, kept_until_put
 from mmtsa_cli.errors import ArtifactError, DataError, UsageError
 from mmtsa_cli.methods.registry import entries
 from mmtsa_cli.reporting.result_tables import write_tables
+from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.result import StageResult
 from mmtsa_cli.stages.stopping import stop_on_signals
 from mmtsa_cli.stages.tables.differences import write_differences
@@ -122,7 +123,7 @@ def run(
     with kept_until_put(output) as home, _opened(home, output, manifest, overwrite):
         before, taught_by = _table_bytes(home), dict(read_manifest(home).results.get("teachers", {}))
         units = [unit for method in plan.modalities for unit in plan.units(method)]
-        results = _run(samples, units, home, protocol, jobs, cluster, progress, note)
+        results = _run(plan.store, units, home, protocol, jobs, cluster, progress, note)
         results += _complete(plan, home, {unit.method for unit in units})
         facts = _facts(plan, results)
         tables = _write(home, facts, results, table, named=f"Benchmark {output}")
@@ -198,7 +199,7 @@ def _faults_told(output: Path) -> Iterator[None]:
 
 
 def _run(
-    samples: Path,
+    store: Store,
     units: Sequence[Unit],
     output: Path,
     protocol: str | None,
@@ -213,7 +214,7 @@ def _run(
 
     with stop_on_signals() as asked:
         return run_units(
-            samples,
+            store,
             units,
             output,
             protocol=protocol,

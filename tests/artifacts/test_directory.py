@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from mmtsa_cli.artifacts.claims import LOCK, claim
 from mmtsa_cli.artifacts.directory import check_output, file_names, new_directory, partial_path, replace_file
 from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 from mmtsa_cli.errors import ArtifactError, UsageError
@@ -148,3 +149,21 @@ def test_names_of_files_are_safe_and_all_different():
         "a-b", "a-b-2", "A-B-3", "-..-x", "unnamed", "unnamed-2", "straße"
     ]  # fmt: skip
     assert all(not set(name) & set("/\\") for name in file_names(["a/b", "a\\b"]))
+
+
+def test_a_directory_that_was_just_begun_is_nobodys_work_unless_its_writer_lives(tmp_path):
+    place = tmp_path / "result"
+    place.mkdir()
+    claim(place)
+    assert check_output(place, Manifest("benchmark", {}, 0)) == "new"
+    said = json.loads((place / LOCK).read_text())
+    # What was killed between its claim and its manifest left both behind.
+    (place / LOCK).write_text(json.dumps({**said, "pid": 2**22 + 1}))
+    (place / ".manifest.json.partial").write_text("{")
+    assert check_output(place, Manifest("benchmark", {}, 0)) == "new"
+    (place / LOCK).write_text(json.dumps({"pid": os.getppid(), "host": said["host"]}))
+    with pytest.raises(ArtifactError, match=f"being written by process {os.getppid()} on"):
+        check_output(place, Manifest("benchmark", {}, 0))
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not made by mmtsa"):
+        check_output(place, Manifest("benchmark", {}, 0))

@@ -184,7 +184,7 @@ def measure(system: str, store: Path, output: Path, settings: list[str]) -> tupl
     plan = make_plan(store, [system], None, settings, None, None, 1, None)
     begin = time.perf_counter()
     with looked_at() as looks:
-        (result,) = run_units(store, plan.units(system), output, protocol=None)
+        (result,) = run_units(Store(store), plan.units(system), output, protocol=None)
     wall = time.perf_counter() - begin
     if result.error is not None:
         return system, result.error

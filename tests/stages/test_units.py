@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ def test_a_unit_is_run_measured_and_kept(samples: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     wanted = [unit("toy", class_number=3)]
     (result,) = run_units(
-        samples,
+        Store(samples),
         wanted,
         tmp_path,
         protocol="cross-subject",
@@ -85,7 +86,9 @@ def test_a_unit_is_run_measured_and_kept(samples: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "work").exists()
     assert (told, heard) == ([(0, 1), (1, 1)], ["toy-0"])
     before = changed(tmp_path)
-    (again,) = run_units(samples, wanted, tmp_path, protocol="cross-subject", listen=lambda r: heard.append("again"))
+    (again,) = run_units(
+        Store(samples), wanted, tmp_path, protocol="cross-subject", listen=lambda r: heard.append("again")
+    )
     assert (again.seconds, heard, changed(tmp_path)) == (result.seconds, ["toy-0"], before)
 
 
@@ -98,12 +101,14 @@ def test_systems_at_the_same_time_share_their_teachers_and_each_pays_for_them(sa
         replace(unit(method, **settings), modalities=("rgb", "gyro"), name=method)
         for method in ("multi-teachers", "smd")
     ]
-    results = run_units(samples, wanted, tmp_path, protocol="cross-subject", jobs=2, measure=False)
+    results = run_units(Store(samples), wanted, tmp_path, protocol="cross-subject", jobs=2, measure=False)
     assert [result.error for result in results] == [None, None]
     (teacher,) = (tmp_path / "parts").iterdir()
     seconds = json.loads((teacher / "finished.json").read_text())["seconds"]
     assert all(result.seconds > 0.9 * seconds for result in results)
-    again = run_units(samples, [replace(wanted[0], name="again")], tmp_path, protocol="cross-subject", measure=False)
+    again = run_units(
+        Store(samples), [replace(wanted[0], name="again")], tmp_path, protocol="cross-subject", measure=False
+    )
     assert 0.9 * seconds < again[0].seconds < seconds + 10
     assert [path.name for path in (tmp_path / "parts").iterdir()] == [teacher.name]
 
@@ -111,7 +116,7 @@ def test_systems_at_the_same_time_share_their_teachers_and_each_pays_for_them(sa
 def test_a_result_of_other_settings_or_a_damaged_one_is_not_reused(samples: Path, tmp_path: Path) -> None:
     def run(number: int):
         (result,) = run_units(
-            samples, [unit("toy", class_number=number)], tmp_path, protocol="cross-subject", measure=False
+            Store(samples), [unit("toy", class_number=number)], tmp_path, protocol="cross-subject", measure=False
         )
         return result
 
@@ -128,7 +133,7 @@ def test_a_result_of_other_settings_or_a_damaged_one_is_not_reused(samples: Path
 
 def test_what_fails_is_told_and_the_others_go_on(samples: Path, tmp_path: Path) -> None:
     wanted = [unit("killed"), unit("broken"), unit("toy")]
-    killed, broken, toy = run_units(samples, wanted, tmp_path, protocol="cross-subject", jobs=3, measure=False)
+    killed, broken, toy = run_units(Store(samples), wanted, tmp_path, protocol="cross-subject", jobs=3, measure=False)
     assert killed.status == broken.status == "failed"
     assert "SIGKILL, as happens where memory is short" in killed.error
     assert broken.error == "ValueError: a bug of its own"
@@ -147,7 +152,7 @@ def test_a_loss_that_is_no_number_says_at_which_step(samples: Path, tmp_path: Pa
     model = ModelOptions(backbone="resnet10", width=0.125, hidden=16)
     options = to_mapping(NetworkOptions(model=model, training=training))
     one = replace(unit("mmtsa", **options), modalities=("gyro",))
-    (result,) = run_units(samples, [one], tmp_path, protocol="cross-subject", measure=False)
+    (result,) = run_units(Store(samples), [one], tmp_path, protocol="cross-subject", measure=False)
     assert result.status == "failed"
     assert "the loss is nan at step" in result.error
     assert "of epoch 1" in result.error
@@ -158,7 +163,12 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_there(samples: Path, t
 
     def run(should_stop: Callable[[], bool]):
         return run_units(
-            samples, [unit("stepping")], tmp_path, protocol="cross-subject", should_stop=should_stop, measure=False
+            Store(samples),
+            [unit("stepping")],
+            tmp_path,
+            protocol="cross-subject",
+            should_stop=should_stop,
+            measure=False,
         )
 
     with pytest.raises(StoppedError, match="what is finished is kept") as stopped:
@@ -177,7 +187,7 @@ def test_what_hears_nothing_is_ended(samples: Path, tmp_path: Path) -> None:
     began = tmp_path / "work" / "deaf-0" / "began"
     started = time.monotonic()
     with pytest.raises(StoppedError):
-        run_units(samples, [unit("deaf")], tmp_path, protocol="cross-subject", should_stop=began.is_file)
+        run_units(Store(samples), [unit("deaf")], tmp_path, protocol="cross-subject", should_stop=began.is_file)
     assert time.monotonic() - started < 20
     assert not (tmp_path / "units").exists()
 
@@ -189,7 +199,9 @@ def test_features_that_are_interrupted_leave_nothing_and_are_computed_when_run_a
 
     def run(should_stop: Callable[[], bool]):
         wanted = [unit("toy"), unit("computing")]
-        return run_units(samples, wanted, tmp_path, protocol="cross-subject", should_stop=should_stop, measure=False)
+        return run_units(
+            Store(samples), wanted, tmp_path, protocol="cross-subject", should_stop=should_stop, measure=False
+        )
 
     with pytest.raises(StoppedError):
         run(began.is_file)
@@ -267,3 +279,13 @@ def test_peak_memory_is_that_of_the_process_and_does_not_fall() -> None:
     before, after = map(float, done.stdout.split())
     assert here.nbytes / 1e6 > before
     assert after - before == pytest.approx(200, abs=10)
+
+
+def test_samples_that_changed_since_the_store_was_opened_are_refused(samples: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(samples, tmp_path / "samples")
+    store = Store(copied)
+    part = max(copied.glob("*.bin"), key=lambda path: path.stat().st_size)
+    os.utime(part, ns=(0, 0))
+    (result,) = run_units(store, [unit("toy")], tmp_path / "table", protocol="cross-subject", measure=False)
+    assert result.status != "done"
+    assert "changed while it was read" in result.error

@@ -98,6 +98,9 @@ def _members(stream: IO[bytes], archive: Path) -> Iterator[_Member]:
         raise _cut_off(archive, error) from None
     with tar:
         yield from _tar_members(tar, archive)
+        # What the members are checked by stands behind them, where no member is.
+        while tar.fileobj.read(_BLOCK):
+            pass
 
 
 def _zip_members(container: zipfile.ZipFile, archive: Path) -> Iterator[_Member]:

@@ -147,7 +147,7 @@ class UnitResult:
 
 
 def run_units(
-    samples: Path,
+    store: Store,
     units: Sequence[Unit],
     directory: Path,
     *,
@@ -165,8 +165,8 @@ def run_units(
 
     Parameters
     ----------
-    samples : Path
-        A sample store.
+    store : Store
+        Opened before anything else was begun: units whose samples are no longer as they were then are refused.
     directory : Path
         Where `units/` and `work/` are.
     protocol : str or None
@@ -189,12 +189,11 @@ def run_units(
     StoppedError
         It was asked to stop; what is finished, and checkpoints of what is not, are kept.
     """
-    store = Store(samples)
     header = store.header
     folds = resolve(protocol, store.clips, published=header.protocols, default=header.protocol).folds
     by_name = {fold.name: fold for fold in folds}
     threads = max(1, cores() // jobs)
-    tasks = [_Task(unit, samples, store, by_name[unit.fold], directory, threads, measure, cluster) for unit in units]
+    tasks = [_Task(unit, store, by_name[unit.fold], directory, threads, measure, cluster) for unit in units]
     results = {task.unit.name: kept for task in tasks if (kept := task.kept())}
     waiting = [task for task in tasks if task.unit.name not in results]
     progress(len(results), len(tasks))
@@ -213,7 +212,6 @@ class _Task:
     def __init__(
         self,
         unit: Unit,
-        samples: Path,
         store: Store,
         fold: Fold,
         directory: Path,
@@ -228,12 +226,12 @@ class _Task:
         self._threads = threads
         taught_by = (unit.settings.get("distillation") or {}).get("teacher")
         read = [fingerprint(Path(taught_by))] if taught_by else []
-        self._key = _hash([__version__, fingerprint(samples), asdict(unit), parts, measure, *read])
+        self._key = _hash([__version__, fingerprint(store.directory), asdict(unit), parts, measure, *read])
         self._job = {
             "unit": asdict(unit),
             "key": self._key,
             "states": {str(path): state for path, state in store.states.items()},
-            "samples": str(samples.absolute()),
+            "samples": str(store.directory.absolute()),
             "fold": asdict(fold),
             "final": str(self.final),
             "shared": str(directory / PARTS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zipfile
 from pathlib import Path
@@ -135,3 +136,18 @@ def test_more_than_the_disk_holds(tmp_path: Path, tree: Path, monkeypatch: pytes
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda where: usage(10**9, 10**9 - 1000, 1000))
     with pytest.raises(ArtifactError, match=r"no room for acc/.*expected 0 MB free"):
         unpack(path, tmp_path / "out")
+
+
+def test_a_byte_that_changed_on_the_way_is_found_by_the_sum_behind_the_last_member(tmp_path: Path) -> None:
+    archive = tmp_path / "utd.tar.gz"
+    content = bytes(range(256)) * 40
+    with tarfile.open(archive, "w:gz", compresslevel=0) as tar:
+        info = tarfile.TarInfo("Inertial/a1.mat")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    assert unpack(archive, tmp_path / "sound") == 1
+    data = archive.read_bytes()
+    place = data.index(content[:200]) + 100
+    archive.write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
+    with pytest.raises(DataError, match="not a whole archive"):
+        unpack(archive, tmp_path / "changed")
