@@ -115,6 +115,7 @@ def mat_variables(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
             return [(one.name, one.shape, one.kind) for one in matlab.variables(path)]
         from scipy.io import whosmat
 
+        matlab.check_version_4(path)
         return whosmat(local_file(path))
 
 
@@ -133,6 +134,7 @@ def load_variable(path: Path, name: str) -> NDArray[Any]:
             return matlab.read_variable(path, found[name])
         from scipy.io import loadmat, whosmat
 
+        matlab.check_version_4(path)
         _check_numeric(path, name, {other: kind for other, _, kind in whosmat(local_file(path))})
         # The file's own attributes (version, header) are nothing that anyone acts upon.
         with warnings.catch_warnings():

@@ -1,7 +1,8 @@
-"""MATLAB files of version 5 to 7.2: full arrays of numbers, read with every length checked against what is there.
+"""MATLAB files, with every length checked against what is there: full arrays of version 5 to 7.2 are read.
 
 SciPy's reader believes the types and lengths that a file states, and writes where they lead it: a file of a kilobyte
-can end the process, or worse. So nothing but NumPy and zlib sees the bytes here.
+can end the process, or worse. So nothing but NumPy and zlib sees the bytes here. Files of version 4, which are simple,
+are left to SciPy once their lengths are known to be true.
 See https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf.
 """
 
@@ -28,6 +29,11 @@ _LOGICAL, _COMPLEX = 0x200, 0x800
 _HEAD = 1 << 14
 """Bytes of an array in which its flags, shape and name must end."""
 _MOST_DIMENSIONS = 32
+_HEAD_4, _HIGHEST_4, _SPARSE_4 = 20, 5000, 2
+_WIDTHS_4 = {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
+"""Bytes of a number of version 4, by its type."""
+_LARGEST_4 = (1 << 31) - 1
+"""SciPy counts in 32 bits."""
 
 
 class MatlabError(ValueError):
@@ -73,6 +79,36 @@ def variables(path: Path) -> list[Variable]:
     with path.open("rb") as stream:
         order = _order(stream)
         return list(_variables(stream, order, path.stat().st_size))
+
+
+def check_version_4(path: Path) -> None:
+    """Refuse a file of version 4 whose lengths are not true: SciPy's reader may go round in it for ever.
+
+    Raises
+    ------
+    MatlabError
+    """
+    total = path.stat().st_size
+    with path.open("rb") as stream:
+        order, at = "<", 0
+        while at < total:
+            stream.seek(at)
+            head = stream.read(_HEAD_4)
+            if len(head) < _HEAD_4:
+                raise MatlabError("it ends within a variable's header")
+            # The byte order of the first one is that of the file, as in SciPy.
+            if not at and not 0 <= int(np.frombuffer(head[:4], "<i4")[0]) <= _HIGHEST_4:
+                order = ">"
+            kind, rows, columns, imaginary, name = (int(word) for word in np.frombuffer(head, order + "i4"))
+            width = _WIDTHS_4.get(kind // 10 % 10)
+            if not 0 <= kind <= _HIGHEST_4 or width is None or min(rows, columns) < 0 or name < 1:
+                raise MatlabError("a variable's header that is none")
+            size = rows * columns * width * (2 if imaginary == 1 and kind % 10 != _SPARSE_4 else 1)
+            at += _HEAD_4 + name + size
+            if at > total:
+                raise MatlabError(f"a variable of {rows} x {columns} that is cut off")
+            if size > _LARGEST_4:
+                raise MatlabError(f"a variable of {size} bytes in a file of version 4: save it as version 7")
 
 
 def read_variable(path: Path, variable: Variable) -> NDArray[Any]:

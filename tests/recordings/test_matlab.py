@@ -58,3 +58,32 @@ def test_a_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
         (tmp_path / "a.mat").write_bytes(whole[:length])
         with pytest.raises(DataError, match=r"a.mat: not a readable MATLAB file: an element of \d+ bytes where"):
             open_mat(tmp_path / "a.mat", None)
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    array=its.arrays(
+        st.sampled_from([np.float64, np.float32, np.int32, np.int16, np.uint8]),
+        its.array_shapes(min_dims=2, max_dims=2, max_side=5),
+        elements=st.integers(0, 100),
+    ),
+    other=st.sampled_from([np.array([[1 + 2j]]), "text", csc_matrix(np.eye(3)), None]),
+)
+def test_version_4_is_read_as_scipy_writes_it(
+    tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, other: object
+) -> None:
+    path = tmp_path_factory.mktemp("mat") / "four.mat"
+    savemat(path, {**({} if other is None else {"other": other}), "acc": array}, format="4")
+    assert [name for name, *_ in mat_variables(path)] == [*([] if other is None else ["other"]), "acc"]
+    assert np.array_equal(load_variable(path, "acc"), array)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="cut off"):
+        mat_variables(path)
+
+
+@pytest.mark.parametrize("rows", [-1, 1 << 30])
+def test_version_4_with_lengths_that_are_not_true_is_told_at_once(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "four.mat"
+    path.write_bytes(np.array([0, rows, 4, 0, 2], "<i4").tobytes() + b"a\0" + bytes(64))
+    with pytest.raises(DataError, match="cut off" if rows > 0 else "header that is none"):
+        mat_variables(path)
