@@ -134,7 +134,7 @@ def inference_rows(networks: Networks, *, repeats: int) -> list[SpeedRow]:
         for way, sizes in (("native", NATIVE), ("small", SMALL)):
             ways[f"{way} int8"] = asked(_in_integers(networks, sizes), networks.tensors(sizes, 1))
             names[f"{way} int8"] = f"{names[way]}, 8-bit integers"
-    times = in_turns(ways, repeats=repeats)
+    times = in_turns(ways, repeats=repeats, call_before=True)
     about = {"native": f"same weights; {NAIVE}", "small": f"same weights; {NAIVE}; other images"}
     return [
         timed_row(name, times[way], times["naive"], bar=10, naive_way=about[way.split()[0]])
@@ -217,7 +217,7 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
         note(f"torch.compile with frozen weights: warm-up of {seconds:.0f} s, which a process pays once")
         ways[f"the same as {own}, compiled (warm-up {seconds:.0f} s)"] = (call, NATIVE)
     calls = {name: call for name, (call, _) in ways.items()} | times_only
-    times = in_turns(calls, repeats=repeats, budget_s=90)
+    times = in_turns(calls, repeats=repeats, budget_s=90, call_before=True)
     return way_rows(
         "infer",
         times,

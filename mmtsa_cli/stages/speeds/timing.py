@@ -33,7 +33,13 @@ class Times:
 
 
 def in_turns(
-    ways: Mapping[str, Call], *, repeats: int, warmup: int = 1, budget_s: float = 60.0, loops: int = 1
+    ways: Mapping[str, Call],
+    *,
+    repeats: int,
+    warmup: int = 1,
+    budget_s: float = 60.0,
+    loops: int = 1,
+    call_before: bool = False,
 ) -> dict[str, Times]:
     """Time every way once, then every way again, and so on.
 
@@ -48,6 +54,9 @@ def in_turns(
         Seconds, warm-up included, after which no further round is begun, once there were two that count.
     loops : int
         Calls that are timed together, of which the mean is one time: for what takes microseconds.
+    call_before : bool
+        Call each way once more before it is timed: many networks in turns drive one another's kernels out of oneDNN's
+        cache, which one that is asked alone finds there.
     """
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     begun = time.perf_counter()
@@ -55,6 +64,8 @@ def in_turns(
         if number >= warmup + _LEAST and time.perf_counter() - begun > budget_s:
             break
         for name, call in ways.items():
+            if call_before:
+                call()
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(loops):
                 call()
