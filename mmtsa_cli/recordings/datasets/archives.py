@@ -22,7 +22,8 @@ _BLOCK = 1 << 20
 _SPARE_BYTES = 256 << 20
 """What unpacking leaves free on the disk."""
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, OSError, NotImplementedError,
-           ValueError, IndexError, struct.error, OverflowError)  # fmt: skip
+           ValueError, IndexError, struct.error, OverflowError, MemoryError)  # fmt: skip
+"""MemoryError: a few bytes of LZMA may ask for a dictionary of 4 GB."""
 
 
 @dataclass(frozen=True)
