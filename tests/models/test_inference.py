@@ -65,21 +65,17 @@ def test_encoders_of_the_copy_run_side_by_side_in_inference_and_nowhere_else(cas
         return whole(*arguments)
 
     monkeypatch.setattr(network_module, "side_by_side", counted)
-    ready, before = ready_for_inference(network), torch.get_num_threads()
-    said = {}
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            with torch.inference_mode():
-                said[threads] = ready(tensors)[0]
-        assert calls == [3, 3]
-        assert difference(said[2], said[1]) < BOUND["float32"]
+    ready, said = ready_for_inference(network), {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
         with torch.inference_mode():
-            network(tensors)
-        ready(tensors)
-        assert calls == [3, 3]
-    finally:
-        torch.set_num_threads(before)
+            said[threads] = ready(tensors)[0]
+    assert calls == [3, 3]
+    assert difference(said[2], said[1]) < BOUND["float32"]
+    with torch.inference_mode():
+        network(tensors)
+    ready(tensors)
+    assert calls == [3, 3]
 
 
 def test_the_copy_has_no_norms_left_and_the_network_keeps_its_own(case):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import Barrier, get_ident
 
 import pytest
@@ -12,11 +11,8 @@ from mmtsa_cli.models.side_by_side import side_by_side
 
 
 @pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
+def _two_threads(_one_thread: None) -> None:
     torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_two_run_at_a_time_with_a_thread_each_and_answers_keep_their_order():
