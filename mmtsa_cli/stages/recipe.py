@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mmtsa_cli.artifacts.options import Source, merged, option, override, read_yaml, to_options
 from mmtsa_cli.errors import UsageError, did_you_mean
@@ -57,7 +57,8 @@ def read_recipe(name: str | None, settings: Sequence[str] = ()) -> Recipe:
     Raises
     ------
     UsageError, ManyErrors
-        No such recipe; every unknown key, wrong type and value out of range, with its line.
+        No such recipe; every unknown key, wrong type and value out of range, with its line; no section where a system's
+        own should stand.
     """
     recipe = to_options(Recipe, _of_mmtsa(read_source(name, settings)))
     if recipe.training.patience:
@@ -93,13 +94,37 @@ def _as_many_epochs_as_named(source: Source, settings: Sequence[str]) -> list[st
 
 def _of_mmtsa(source: Source) -> Source:
     """Return the recipe as `mmtsa` has it: its own section over what stands for all, and no other system's."""
-    methods = source.data.get(METHODS)
-    if not isinstance(methods, dict):
-        return source
-    own = methods.get("mmtsa") or {}
+    own = sections_of_methods(source).get("mmtsa", {})
     places = {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, "mmtsa") and key[2:]}
     common = {key: value for key, value in source.data.items() if key != METHODS}
     return Source(source.name, merged(common, own), {**source.places, **places})
+
+
+def sections_of_methods(source: Source) -> dict[str, dict[str, Any]]:
+    """Return what a recipe sets for single systems, by their names.
+
+    Raises
+    ------
+    UsageError
+        Something else than keys and values stands there.
+    """
+    methods = source.data.get(METHODS) or {}
+    if not isinstance(methods, dict):
+        raise UsageError(
+            f"{METHODS} is no section",
+            where=source.place((METHODS,)),
+            expected="names of systems, each with a section of keys",
+            found=type(methods).__name__,
+        )
+    for name, section in methods.items():
+        if not isinstance(section or {}, dict):
+            raise UsageError(
+                f"{METHODS}.{name} is no section",
+                where=source.place((METHODS, str(name))),
+                expected="keys and values, as in mmtsa: {training: {lr: 0.01}}",
+                found=type(section).__name__,
+            )
+    return {name: section or {} for name, section in methods.items()}
 
 
 def check_stopping(*, count: int, values: Sequence[str], who: str = "") -> None:

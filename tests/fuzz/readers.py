@@ -139,6 +139,21 @@ def _recipe(file: Path) -> object:
     return to_mapping(read_recipe(str(file)))
 
 
+def _bench_recipe(file: Path) -> object:
+    from mmtsa_cli.methods.registry import entries
+    from mmtsa_cli.stages.tables.bench_recipe import read_bench_recipe
+
+    recipe = read_bench_recipe(str(file))
+    recipe.configuration()
+    for name in dict.fromkeys((*recipe.methods, *entries())):
+        for part in (recipe.settings_of, lambda name: recipe.available_to(name, {"rgb": "video", "acc": "sensor"})):
+            try:
+                part(name)
+            except MmtsaError as error:
+                check_lines(error)
+    return recipe
+
+
 def _manifest(file: Path) -> object:
     from mmtsa_cli.artifacts.manifest import Manifest, fingerprint, read_manifest
 
@@ -280,6 +295,7 @@ READERS: dict[str, Reader] = {
     "index": Reader(_index, "index.csv", seeds.indices, setup=seeds.write_sensor),
     "description": Reader(_index, "dataset.yaml", seeds.descriptions, setup=seeds.write_index),
     "recipe": Reader(_recipe, "recipe.yaml", seeds.recipes),
+    "bench-recipe": Reader(_bench_recipe, "recipe.yaml", seeds.bench_recipes),
     "protocol": Reader(_protocol, "protocol.yaml", seeds.protocols),
     "manifest": Reader(_manifest, "manifest.json", seeds.manifests),
     "safetensors": Reader(_checkpoint, "last.safetensors", seeds.safetensors),

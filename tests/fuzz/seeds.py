@@ -92,6 +92,14 @@ def recipes() -> list[bytes]:
     return [few, *(path.read_bytes() for path in packaged().values())]
 
 
+def bench_recipes() -> list[bytes]:
+    own = (
+        b"training: {lr: 1e-3}\nsampling: {segments: 3}\nvalidation: {count: 1}\nmethods:\n"
+        b"  wide: {method: svm, modalities: [acc], sampling: {segments: 2}}\n  mmtsa: {model: {width: 0.5}}\n"
+    )
+    return [own, *recipes()]
+
+
 def protocols() -> list[bytes]:
     return [
         b"train: {subject: ['1', '2', 3, 4]}\ntest: {subject: ['5', '6']}\n",

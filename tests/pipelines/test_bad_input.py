@@ -393,6 +393,26 @@ def test_recipes_with_unknown_keys_and_values_out_of_range(mmtsa, store: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        ("text", "methods is no section, expected names of systems, each with a section of keys, found str"),
+        ("{mmtsa: text}", "methods.mmtsa is no section, expected keys and values, as in "),
+        ("{svm: {sampling: text}}", "sampling is wrong, expected a section of keys and values, found 'text'"),
+        ("{svm: {method: [1]}}", "no method [1]; choose from "),
+    ],
+)
+def test_sections_of_systems_that_are_none(mmtsa, store: Path, tmp_path: Path, methods: str, told: str) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"model: {{}}\nmethods: {methods}\n")
+    table = mmtsa("benchmark", store, "-o", tmp_path / "table", "--recipe", recipe, "--methods", "svm", expect=2)
+    assert_one_line(table, f"mine.yaml, line 2: {told}")
+    if "svm" not in methods:
+        run = mmtsa("train", store, "-o", tmp_path / "run", "--recipe", recipe, expect=2)
+        assert_one_line(run, f"mine.yaml, line 2: {told}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
 def test_a_modality_cannot_lead_out_of_the_output(mmtsa, tmp_path):
     rec = tmp_path / "rec"
     rec.mkdir()

@@ -23,7 +23,7 @@ from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
 from mmtsa_cli.modalities import Kind, select
 from mmtsa_cli.sampling.draw import DrawOptions
-from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source
+from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source, sections_of_methods
 
 MODALITIES, METHOD, SAMPLING = "modalities", "method", "sampling"
 _SHARED = (*(field.name for field in dataclasses.fields(NetworkOptions)), "distillation")
@@ -77,7 +77,10 @@ class BenchRecipe:
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
         if settings.get("training", {}).get("patience"):
             check_stopping(count=self.validation["count"], values=self.validation["values"], who=method)
-        drawn = Source(self.source.name, {SAMPLING: merged(self.sampling, section.get(SAMPLING) or {})}, places)
+        its = section.get(SAMPLING) or {}
+        # What is no section is put there as it is, to be told with its place.
+        sampling = merged(self.sampling, its) if isinstance(its, dict) else its
+        drawn = Source(self.source.name, {SAMPLING: sampling}, places)
         about = {METHOD: self.system_of(method)} if METHOD in section else {}
         return {
             **about,
@@ -135,8 +138,7 @@ def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRe
     # Whatever is wrong in the parts for all is told once, and not for each system.
     to_options(MmtsaOptions, Source(source.name, networks, source.places))
     whole = {name: _whole(cls, name, source) for name, cls in _EVERY_SYSTEM.items()}
-    methods = {name: section or {} for name, section in (source.data.get(METHODS) or {}).items()}
-    return BenchRecipe(whole["sampling"], whole["validation"], networks, methods, source)
+    return BenchRecipe(whole["sampling"], whole["validation"], networks, sections_of_methods(source), source)
 
 
 def _check_names(source: Source) -> None:
@@ -146,14 +148,10 @@ def _check_names(source: Source) -> None:
         for key in source.data
         if key not in known
     ]
-    methods = source.data.get(METHODS) or {}
-    if not isinstance(methods, dict) or not all(isinstance(section or {}, dict) for section in methods.values()):
-        where = source.place((METHODS,))
-        raise UsageError("methods is wrong", where=where, expected="names, each with a section of keys and values")
-    for name, section in methods.items():
-        system = (section or {}).get(METHOD, name)
-        place = source.place((METHODS, name, METHOD)) if METHOD in (section or {}) else source.place((METHODS, name))
-        if system not in entries():
+    for name, section in sections_of_methods(source).items():
+        system = section.get(METHOD, name)
+        place = source.place((METHODS, name, METHOD)) if METHOD in section else source.place((METHODS, name))
+        if not isinstance(system, str) or system not in entries():
             wrong.append(UsageError(f"no method {system!r}", where=place, remedy=did_you_mean(str(system), entries())))
         elif name in entries() and system != name:
             remedy = "give the variant a name of its own"
