@@ -463,6 +463,24 @@ def test_two_benchmarks_are_compared(mmtsa, made: benchmark.BenchmarkResult, ben
     assert "28 test clips of 1 subjects; seeds 0, 1" in shown.stderr
 
 
+@pytest.mark.parametrize("damage", ["cut", "classes", "labels", "figures"])
+def test_damaged_units_are_not_compared(mmtsa, made: benchmark.BenchmarkResult, bench: Path, damage: str) -> None:
+    unit = bench / "units" / f"decision-tree--{SEEN}-0"
+    said, path = predictions(bench, "decision-tree", 0), unit / "predictions.npz"
+    told, result = json.loads((unit / "result.json").read_text()), unit / "result.json"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    elif damage == "classes":
+        result.write_text(json.dumps({**told, "classes": told["classes"][1:]}))
+    elif damage == "labels":
+        np.savez(path, **{**said, "labels": said["labels"] + said["probabilities"].shape[1]})
+    else:
+        result.write_text(json.dumps({**told, "measured": {**told["measured"], "seconds": "soon"}}))
+    refused = mmtsa("benchmark", "--compare", made.output, bench, expect=1)
+    (line,) = refused.stderr.strip().splitlines()
+    assert f"{unit if damage == 'figures' else path}: damaged" in line
+
+
 def test_what_cannot_be_compared(
     mmtsa, made: benchmark.BenchmarkResult, bench: Path, samples: Path, tmp_path: Path
 ) -> None:

@@ -230,6 +230,12 @@ def _run(file: Path) -> object:
     return run
 
 
+def _table(file: Path) -> object:
+    from mmtsa_cli.stages.tables.compare import compare, table_of
+
+    return table_of(compare(file.parent, file.parent))
+
+
 def _integers(file: Path) -> object:
     import torch
 
@@ -312,6 +318,13 @@ READERS: dict[str, Reader] = {
         "manifest.json",
         seeds.run_parts,
         setup=lambda directory: seeds.write_run(directory),
+        place=_place_part(seeds.files_of),
+    ),
+    "table": Reader(
+        _table,
+        "manifest.json",
+        seeds.table_parts,
+        setup=lambda directory: seeds.write_table(directory),
         place=_place_part(seeds.files_of),
     ),
     "integers": Reader(_integers, "integers.json", seeds.ranges, setup=seeds.write_evaluation),

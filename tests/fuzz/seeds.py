@@ -215,6 +215,11 @@ def write_run(directory: Path) -> None:
         shutil.copytree(_run(), place, dirs_exist_ok=True)
 
 
+def write_table(directory: Path) -> None:
+    for place in (directory / "sound", directory):
+        shutil.copytree(_table(), place, dirs_exist_ok=True)
+
+
 def write_evaluation(directory: Path) -> None:
     """Write a run, and beside it the manifest of an evaluation of it."""
     from mmtsa_cli.artifacts.manifest import Manifest, write_manifest
@@ -246,9 +251,13 @@ def run_parts() -> list[bytes]:
     return _parts(_run())
 
 
+def table_parts() -> list[bytes]:
+    return _parts(_table())
+
+
 def files_of(directory: Path) -> list[Path]:
-    """Return the files of a store or a run that are read, in one order."""
-    names = ("*.json", "*.csv", "*.npy", "*.bin", "folds/*/model.json", "folds/*/best.safetensors")
+    """Return the files of a store, a run or a table that are read, in one order."""
+    names = ("*.json", "*.csv", "*.npy", "*.bin", "folds/*/model.json", "folds/*/best.safetensors", "units/*/*")
     return sorted(path for name in names for path in directory.glob(name))
 
 
@@ -283,6 +292,15 @@ def _run() -> Path:
 
     folder = Path(tempfile.mkdtemp(prefix="mmtsa-fuzz-"))
     return train.run(_store(), folder / "run", settings=SMALL[1::2], modalities=("acc",)).output
+
+
+@functools.cache
+def _table() -> Path:
+    from mmtsa_cli.stages import benchmark
+
+    folder = Path(tempfile.mkdtemp(prefix="mmtsa-fuzz-"))
+    benchmark.run(_store(), folder / "table", methods=("decision-tree",), modalities=("acc",), seeds=2)
+    return folder / "table"
 
 
 def _saved(write: Callable[[io.BytesIO], object]) -> bytes:

@@ -17,7 +17,7 @@ from tests.fuzz.readers import CASES, READERS, Reader, one_input
 
 # A run is made by training, a store by sampling: seconds for each, for readers that the slow search covers.
 QUICK = [name for name in READERS if name != "run"]
-EXAMPLES = {"store": 15, "video": 15, "telemetry": 15}
+EXAMPLES = {"store": 15, "table": 30, "video": 15, "telemetry": 15}
 
 
 @st.composite

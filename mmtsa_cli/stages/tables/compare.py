@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtsa_cli.artifacts.directory import file_name
 from mmtsa_cli.artifacts.manifest import read_manifest
 from mmtsa_cli.errors import ArtifactError, DataError
 from mmtsa_cli.evaluation.comparison import holm
@@ -79,16 +80,19 @@ def _results(bench: Path) -> dict[str, list[UnitResult]]:
     read_manifest(bench, stage="benchmark")
     path = bench / RESULTS
     try:
-        names = [unit["unit"]["name"] for unit in json.loads(path.read_text(encoding="utf-8"))]
+        names = [file_name(unit["unit"]["name"]) for unit in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         remedy = "run it to its end"
         raise ArtifactError("the benchmark is not finished", where=str(bench), remedy=remedy) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError("damaged", where=str(path), found=str(error), remedy="run the benchmark again") from None
     by_method: dict[str, list[UnitResult]] = {}
     for name in names:
-        if found := read_result(bench / UNITS / name):
+        directory = bench / UNITS / name
+        if found := read_result(directory):
             by_method.setdefault(found[0].unit.method, []).append(found[0])
+        elif directory.is_dir():
+            raise ArtifactError("damaged", where=str(directory), remedy="remove it and run the benchmark again")
     return by_method
 
 

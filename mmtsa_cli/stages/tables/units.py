@@ -7,11 +7,14 @@ What several systems need (teachers, streams) is trained once, in `parts/`.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
 import signal
 import subprocess
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +26,8 @@ from numpy.typing import NDArray
 from mmtsa_cli import __version__
 from mmtsa_cli.artifacts.directory import replace_file
 from mmtsa_cli.artifacts.manifest import fingerprint
-from mmtsa_cli.errors import ArtifactError
+from mmtsa_cli.artifacts.options import Source, to_options
+from mmtsa_cli.errors import ArtifactError, MmtsaError
 from mmtsa_cli.sampling.protocols import Fold, resolve
 from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.stages.processes import cores, run_processes, start_module
@@ -55,7 +59,7 @@ class Unit:
     name: str
     method: str
     modalities: tuple[str, ...]
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     fold: str
     seed: int
 
@@ -139,11 +143,42 @@ class UnitResult:
         path = (self.directory or Path()) / PREDICTIONS
         try:
             with np.load(path, allow_pickle=False) as stored:
-                ids, subjects = (tuple(stored[name].tolist()) for name in ("ids", "subjects"))
-                return Predictions(ids, subjects, stored["labels"], stored["probabilities"], self.classes)
-        except (OSError, ValueError, KeyError) as error:
+                said = _predictions(stored, self.classes)
+            _check(said)
+            return said
+        except _DAMAGE as error:
             remedy = "remove its directory and run the benchmark again"
             raise ArtifactError("damaged", where=str(path), found=str(error), remedy=remedy) from None
+
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, and the archive that its file is, raise where it is damaged."""
+
+
+def _predictions(stored: Mapping[str, Any], classes: tuple[str, ...]) -> Predictions:
+    ids, subjects = (tuple(str(text) for text in stored[name].tolist()) for name in ("ids", "subjects"))
+    labels, probabilities = stored["labels"].astype(np.int64, casting="safe"), stored["probabilities"]
+    return Predictions(ids, subjects, labels, probabilities.astype(np.float64, casting="safe"), classes)
+
+
+def _check(said: Predictions) -> None:
+    """Refuse predictions that are not of as many clips and classes throughout, with ValueError."""
+    n = len(said.ids)
+    shapes = (len(said.subjects), said.labels.shape, said.probabilities.shape)
+    if not n or shapes != (n, (n,), (n, len(said.classes))):
+        raise ValueError(f"predictions of {n} clips and {len(said.classes)} classes have shapes {shapes}")
+    if not (said.labels.min() >= 0 and said.labels.max() < len(said.classes)):
+        raise ValueError(f"labels beyond {len(said.classes)} classes")
 
 
 def run_units(
@@ -288,13 +323,16 @@ def _key_of(job: Path) -> str | None:
 
 def read_result(directory: Path) -> tuple[UnitResult, str] | None:
     """Return the result that a unit's directory holds, and its key; None where there is none, or a damaged one."""
+    path = directory / RESULT
     try:
-        raw = json.loads((directory / RESULT).read_text(encoding="utf-8"))
-        unit = Unit(**{**raw["unit"], "modalities": tuple(raw["unit"]["modalities"])})
-        result = UnitResult(unit, "done", None, directory, tuple(raw["classes"]), **raw["measured"])
-        return (result, raw["key"]) if (directory / PREDICTIONS).is_file() else None
-    except (OSError, ValueError, KeyError, TypeError):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        about = {"unit": raw["unit"], "status": "done", "error": None, "classes": raw["classes"]}
+        result = to_options(UnitResult, Source(str(path), {**raw["measured"], **about}, {}))
+        key = str(raw["key"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MmtsaError):
         return None
+    whole = result.unit.name == directory.name and (directory / PREDICTIONS).is_file()
+    return (dataclasses.replace(result, directory=directory), key) if whole else None
 
 
 def _hash(value: Any) -> str:
