@@ -78,7 +78,8 @@ def _search(reader: str, output: Path, seconds: int) -> int:
     with atheris.instrument_imports(include=_FOLLOWED):
         from tests.fuzz.readers import READERS, one_input
 
-    one_input(reader, READERS[reader].seeds()[0])
+        # Readers import what they read with when they are called: here, or nothing of it would be followed.
+        one_input(reader, READERS[reader].seeds()[0])
     seen = {path.stem for path in (output / "crashes").glob("*.txt")}
     count = os.open(output / "executions", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     executions = 0
