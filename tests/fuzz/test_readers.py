@@ -17,6 +17,14 @@ from tests.fuzz.readers import CASES, READERS, Reader, one_input
 
 # A run is made by training, a store by sampling: seconds for each, for readers that the slow search covers.
 QUICK = [name for name in READERS if name != "run"]
+FOLLOWED = {
+    "mat": "mmtsa_cli.recordings.matlab",
+    "recipe": "yaml.scanner",
+    "safetensors": "mmtsa_cli.training.checkpoint",
+    "store": "mmtsa_cli.sampling.store",
+    "table": "mmtsa_cli.stages.tables.units",
+    "video": "mmtsa_cli.recordings.decoding",
+}
 EXAMPLES = {"store": 15, "table": 30, "video": 15, "telemetry": 15}
 
 
@@ -76,7 +84,7 @@ def test_what_a_search_once_found(name: str) -> None:
 
 def test_there_are_cases_and_every_reader_has_seeds() -> None:
     assert sum(len(cases(name)) for name in READERS) >= 30
-    assert len(READERS) == 18
+    assert len(READERS) == 20
     assert {folder.name for folder in CASES.iterdir()} <= set(READERS)
 
 
@@ -110,3 +118,5 @@ def test_a_search_finds_nothing(name: str, tmp_path: Path) -> None:
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["executions"] > 0, found
     assert (found["defects"], found["ended"]) == ([], [])
+    # What is imported unseen is searched blindly.
+    assert f"Instrumenting {FOLLOWED.get(name, 'mmtsa_cli.errors')}\n" in (tmp_path / "log.txt").read_text()
