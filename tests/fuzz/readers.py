@@ -231,9 +231,11 @@ def _run(file: Path) -> object:
 
 
 def _table(file: Path) -> object:
-    from mmtsa_cli.stages.tables.compare import compare, table_of
+    from mmtsa_cli.stages.tables.compare import _results
+    from mmtsa_cli.stages.tables.pooled import pooled
 
-    return table_of(compare(file.parent, file.parent))
+    # All that `--compare` reads, without its bootstrap, in which a search would spend its time.
+    return [pooled(results) for results in _results(file.parent).values()]
 
 
 def _integers(file: Path) -> object:
