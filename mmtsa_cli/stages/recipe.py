@@ -111,9 +111,9 @@ def sections_of_methods(source: Source) -> dict[str, dict[str, Any]]:
     methods = source.data.get(METHODS) or {}
     if not isinstance(methods, dict):
         raise UsageError(
-            f"{METHODS} is no section",
+            f"{METHODS} is wrong",
             where=source.place((METHODS,)),
-            expected="names of systems, each with a section of keys",
+            expected="names, each with a section of keys and values",
             found=type(methods).__name__,
         )
     for name, section in methods.items():

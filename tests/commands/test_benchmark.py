@@ -357,6 +357,12 @@ def test_every_system_takes_the_packaged_recipes() -> None:
     ("text", "method", "message"),
     [
         ("trainig: {epochs: 3}\n", None, r"recipe\.yaml, line 1: unknown key trainig; did you mean training\?"),
+        ("seed: 3\n", None, r"line 1: unknown key seed; it is of a training: a table has --seeds"),
+        (
+            "warm_start: true\n",
+            None,
+            r"line 1: unknown key warm_start; it is of mmtsa alone: set methods.mmtsa.warm_start",
+        ),
         ("training: {epochz: 3}\n", None, r"line 1: unknown key training\.epochz; did you mean epochs\?"),
         ("sampling:\n  window: -1\n", None, r"line 2: sampling\.window is wrong, expected a number above 0"),
         ("methods:\n  hamlett: {}\n", None, r"line 2: no method 'hamlett'; did you mean hamlet\?"),

@@ -396,7 +396,7 @@ def test_recipes_with_unknown_keys_and_values_out_of_range(mmtsa, store: Path, t
 @pytest.mark.parametrize(
     ("methods", "told"),
     [
-        ("text", "methods is no section, expected names of systems, each with a section of keys, found str"),
+        ("text", "methods is wrong, expected names, each with a section of keys and values, found str"),
         ("{mmtsa: text}", "methods.mmtsa is no section, expected keys and values, as in "),
         ("{svm: {sampling: text}}", "sampling is wrong, expected a section of keys and values, found 'text'"),
         ("{svm: {method: [1]}}", "no method [1]; choose from "),

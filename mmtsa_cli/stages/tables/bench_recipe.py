@@ -28,6 +28,8 @@ from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, 
 MODALITIES, METHOD, SAMPLING = "modalities", "method", "sampling"
 _SHARED = (*(field.name for field in dataclasses.fields(NetworkOptions)), "distillation")
 _EVERY_SYSTEM = {"sampling": DrawOptions, "validation": ValidationOptions}
+_OPTIONS = {"method": "--methods", "seed": "--seeds", "modalities": "--modalities"}
+"""What is an option of a table, and no part of its recipe."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,11 @@ def read_bench_recipe(name: str | None, settings: Sequence[str] = ()) -> BenchRe
 def _check_names(source: Source) -> None:
     known = [*_EVERY_SYSTEM, *_SHARED, METHODS]
     wrong = [
-        UsageError(f"unknown key {key}", where=source.place((key,)), remedy=did_you_mean(str(key), known))
+        UsageError(
+            f"unknown key {key}",
+            where=source.place((key,)),
+            remedy=_instead_of(key) or did_you_mean(str(key), known),
+        )
         for key in source.data
         if key not in known
     ]
@@ -158,6 +164,14 @@ def _check_names(source: Source) -> None:
             wrong.append(UsageError(f"{name} is another system than {system}", where=place, remedy=remedy))
     if wrong:
         raise ManyErrors(wrong)
+
+
+def _instead_of(key: str) -> str:
+    """Return where a table has what the recipe of a training says under a key; "" where it has it nowhere."""
+    if key in _OPTIONS:
+        return f"it is of a training: a table has {_OPTIONS[key]}"
+    alone = {field.name for field in dataclasses.fields(MmtsaOptions)}
+    return f"it is of mmtsa alone: set {METHODS}.mmtsa.{key}" if key in alone else ""
 
 
 def _whole(cls: type, name: str, source: Source) -> dict[str, Any]:
