@@ -37,7 +37,7 @@ class DepthVideo(Video):
     def __init__(self, path: Path, spec: ModalitySpec, *, duration_s: float | None = None) -> None:
         # Reading the shape alone costs as much: the array is compressed as a whole.
         self._depths = load_variable(path, spec.variable or _only_frames(path))
-        if self._depths.ndim != 3 or self._depths.dtype.kind not in "uif":
+        if self._depths.ndim != 3 or self._depths.dtype.kind not in "uif" or not self._depths.size:
             raise _no_frames(path, spec.variable)
         height, width, frames = self._depths.shape
         if spec.rate is None and not duration_s:

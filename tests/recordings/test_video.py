@@ -251,6 +251,8 @@ def test_bad_depth_files(tmp_path: Path) -> None:
     assert "expected one 3-D array: height x width x frames, found d_iner (5x6)" in refused(
         tmp_path / "flat.mat", DEPTH
     )
+    savemat(tmp_path / "none.mat", {"d_depth": np.empty((5, 6, 0))})
+    assert "found d_depth (5x6x0)" in refused(tmp_path / "none.mat", ModalitySpec("video", rate=10))
     named = ModalitySpec("video", rate=10, variable="depth")
     assert "no variable depth" in refused(tmp_path / "d.mat", named)
 
