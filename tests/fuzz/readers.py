@@ -205,19 +205,25 @@ def _store(file: Path) -> object:
     return store
 
 
-def _place_part(files: Callable[[Path], list[Path]]) -> Callable[[Path, bytes], object]:
-    """Return what puts the sound files back, and in place of one of them, told by the first byte, the rest."""
+def _of_parts(read: Callable[[Path], object], file: str, made: Callable[[], Path]) -> Reader:
+    """Return the reader of a directory, one file of which, told by the first byte, the rest stands in place of."""
 
     def place(directory: Path, data: bytes) -> None:
         sound = directory / "sound"
-        chosen = files(sound)
-        for file in chosen:
-            (directory / file.relative_to(sound)).write_bytes(file.read_bytes())
+        chosen = seeds.files_of(sound)
+        for each in chosen:
+            (directory / each.relative_to(sound)).write_bytes(each.read_bytes())
         if data:
             target = chosen[data[0] % len(chosen)]
             (directory / target.relative_to(sound)).write_bytes(data[1:])
 
-    return place
+    return Reader(
+        read,
+        file,
+        lambda: seeds.parts_of(made()),
+        setup=lambda directory: seeds.write_sound(made, directory),
+        place=place,
+    )
 
 
 def _run(file: Path) -> object:
@@ -308,27 +314,9 @@ READERS: dict[str, Reader] = {
     "manifest": Reader(_manifest, "manifest.json", seeds.manifests),
     "safetensors": Reader(_checkpoint, "last.safetensors", seeds.safetensors),
     "pth": Reader(_weights, "weights.pth", seeds.pickles),
-    "store": Reader(
-        _store,
-        "store.json",
-        seeds.store_parts,
-        setup=lambda directory: seeds.write_store(directory / "sound"),
-        place=_place_part(seeds.files_of),
-    ),
-    "run": Reader(
-        _run,
-        "manifest.json",
-        seeds.run_parts,
-        setup=lambda directory: seeds.write_run(directory),
-        place=_place_part(seeds.files_of),
-    ),
-    "table": Reader(
-        _table,
-        "manifest.json",
-        seeds.table_parts,
-        setup=lambda directory: seeds.write_table(directory),
-        place=_place_part(seeds.files_of),
-    ),
+    "store": _of_parts(_store, "store.json", seeds.made_store),
+    "run": _of_parts(_run, "manifest.json", seeds.made_run),
+    "table": _of_parts(_table, "manifest.json", seeds.made_table),
     "integers": Reader(_integers, "integers.json", seeds.ranges, setup=seeds.write_evaluation),
     "video": Reader(_video, "rgb.mp4", seeds.videos),
     "telemetry": Reader(_telemetry, "GX010001.MP4", seeds.telemetry, place=seeds.place_telemetry),

@@ -205,26 +205,17 @@ def place_telemetry(directory: Path, data: bytes) -> None:
     (directory / "GX010001.MP4").write_bytes(video[:at] + data[:length].ljust(length, b"\0") + video[at + length :])
 
 
-def write_store(directory: Path) -> None:
-    shutil.copytree(_store(), directory, dirs_exist_ok=True)
-    shutil.copytree(_store(), directory.parent, dirs_exist_ok=True)
-
-
-def write_run(directory: Path) -> None:
+def write_sound(made: Callable[[], Path], directory: Path) -> None:
+    """Copy a store, a run or a table to where it is spoilt, and to `sound`, from where it is put back."""
     for place in (directory / "sound", directory):
-        shutil.copytree(_run(), place, dirs_exist_ok=True)
-
-
-def write_table(directory: Path) -> None:
-    for place in (directory / "sound", directory):
-        shutil.copytree(_table(), place, dirs_exist_ok=True)
+        shutil.copytree(made(), place, dirs_exist_ok=True)
 
 
 def write_evaluation(directory: Path) -> None:
     """Write a run, and beside it the manifest of an evaluation of it."""
     from mmtsa_cli.artifacts.manifest import Manifest, write_manifest
 
-    shutil.copytree(_run(), directory / "run")
+    shutil.copytree(made_run(), directory / "run")
     write_manifest(directory, Manifest("eval", {}, 0))
 
 
@@ -236,23 +227,14 @@ def ranges() -> list[bytes]:
     from mmtsa_cli.models.inference import activation_ranges
     from mmtsa_cli.stages.trainings.trained import open_run, restore
 
-    run = open_run(_run())
+    run = open_run(made_run())
     method = restore(run, run.models[0])
     tensors = {name: torch.zeros_like(value, device="cpu") for name, value in method._example().items()}
-    kept = {"run": fingerprint(_run()), "folds": {run.models[0]["fold"]: activation_ranges(method.network, [tensors])}}
+    kept = {
+        "run": fingerprint(made_run()),
+        "folds": {run.models[0]["fold"]: activation_ranges(method.network, [tensors])},
+    }
     return [json.dumps(kept).encode(), json.dumps({**kept, "folds": {}}).encode()]
-
-
-def store_parts() -> list[bytes]:
-    return _parts(_store())
-
-
-def run_parts() -> list[bytes]:
-    return _parts(_run())
-
-
-def table_parts() -> list[bytes]:
-    return _parts(_table())
 
 
 def files_of(directory: Path) -> list[Path]:
@@ -261,7 +243,8 @@ def files_of(directory: Path) -> list[Path]:
     return sorted(path for name in names for path in directory.glob(name))
 
 
-def _parts(directory: Path) -> list[bytes]:
+def parts_of(directory: Path) -> list[bytes]:
+    """Return the files of one, each behind the byte that tells which."""
     return [bytes([number]) + path.read_bytes() for number, path in enumerate(files_of(directory))]
 
 
@@ -276,7 +259,7 @@ def _camera() -> tuple[bytes, int, int]:
 
 
 @functools.cache
-def _store() -> Path:
+def made_store() -> Path:
     from mmtsa_cli.stages import sample
 
     folder = Path(tempfile.mkdtemp(prefix="mmtsa-fuzz-"))
@@ -286,20 +269,20 @@ def _store() -> Path:
 
 
 @functools.cache
-def _run() -> Path:
+def made_run() -> Path:
     from mmtsa_cli.stages import train
     from tests.pipelines.conftest import SMALL
 
     folder = Path(tempfile.mkdtemp(prefix="mmtsa-fuzz-"))
-    return train.run(_store(), folder / "run", settings=SMALL[1::2], modalities=("acc",)).output
+    return train.run(made_store(), folder / "run", settings=SMALL[1::2], modalities=("acc",)).output
 
 
 @functools.cache
-def _table() -> Path:
+def made_table() -> Path:
     from mmtsa_cli.stages import benchmark
 
     folder = Path(tempfile.mkdtemp(prefix="mmtsa-fuzz-"))
-    benchmark.run(_store(), folder / "table", methods=("decision-tree",), modalities=("acc",), seeds=2)
+    benchmark.run(made_store(), folder / "table", methods=("decision-tree",), modalities=("acc",), seeds=2)
     return folder / "table"
 
 

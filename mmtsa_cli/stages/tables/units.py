@@ -7,7 +7,6 @@ What several systems need (teachers, streams) is trained once, in `parts/`.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -332,7 +331,7 @@ def read_result(directory: Path) -> tuple[UnitResult, str] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, MmtsaError):
         return None
     whole = result.unit.name == directory.name and (directory / PREDICTIONS).is_file()
-    return (dataclasses.replace(result, directory=directory), key) if whole else None
+    return (replace(result, directory=directory), key) if whole else None
 
 
 def _hash(value: Any) -> str:
