@@ -95,9 +95,8 @@ def _as_many_epochs_as_named(source: Source, settings: Sequence[str]) -> list[st
 def _of_mmtsa(source: Source) -> Source:
     """Return the recipe as `mmtsa` has it: its own section over what stands for all, and no other system's."""
     own = sections_of_methods(source).get("mmtsa", {})
-    places = {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, "mmtsa") and key[2:]}
     common = {key: value for key, value in source.data.items() if key != METHODS}
-    return Source(source.name, merged(common, own), {**source.places, **places})
+    return Source(source.name, merged(common, own), {**source.places, **own_places(source, "mmtsa")})
 
 
 def sections_of_methods(source: Source) -> dict[str, dict[str, Any]]:
@@ -125,6 +124,11 @@ def sections_of_methods(source: Source) -> dict[str, dict[str, Any]]:
                 found=type(section).__name__,
             )
     return {name: section or {} for name, section in methods.items()}
+
+
+def own_places(source: Source, method: str) -> dict[tuple[str, ...], str]:
+    """Return where the keys of a system's own section stand, named as they are for all systems."""
+    return {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, method) and key[2:]}
 
 
 def check_stopping(*, count: int, values: Sequence[str], who: str = "") -> None:

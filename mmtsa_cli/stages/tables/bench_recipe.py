@@ -23,7 +23,14 @@ from mmtsa_cli.methods.network_method import NetworkOptions
 from mmtsa_cli.methods.registry import class_of, entries, entry_of
 from mmtsa_cli.modalities import Kind, select
 from mmtsa_cli.sampling.draw import DrawOptions
-from mmtsa_cli.stages.recipe import METHODS, ValidationOptions, check_stopping, read_source, sections_of_methods
+from mmtsa_cli.stages.recipe import (
+    METHODS,
+    ValidationOptions,
+    check_stopping,
+    own_places,
+    read_source,
+    sections_of_methods,
+)
 
 MODALITIES, METHOD, SAMPLING = "modalities", "method", "sampling"
 _SHARED = (*(field.name for field in dataclasses.fields(NetworkOptions)), "distillation")
@@ -75,7 +82,7 @@ class BenchRecipe:
         section = self.methods.get(method, {})
         own = {key: value for key, value in section.items() if key not in (MODALITIES, METHOD, SAMPLING)}
         data = merged(merged(to_mapping(options_class()), _shared(options_class, self.networks)), own)
-        places = {**self.source.places, **_own_places(self.source, method)}
+        places = {**self.source.places, **own_places(self.source, method)}
         settings = to_mapping(to_options(options_class, Source(self.source.name, data, places)))
         if settings.get("training", {}).get("patience"):
             check_stopping(count=self.validation["count"], values=self.validation["values"], who=method)
@@ -185,7 +192,3 @@ def _shared(options_class: type, networks: Mapping[str, Any]) -> dict[str, Any]:
     """Return those parts for all networks that a system has as all networks, or mmtsa, have them."""
     hints, its = typing.get_type_hints(MmtsaOptions), typing.get_type_hints(options_class)
     return {name: value for name, value in networks.items() if its.get(name) == hints[name]}
-
-
-def _own_places(source: Source, method: str) -> dict[tuple[str, ...], str]:
-    return {key[2:]: place for key, place in source.places.items() if key[:2] == (METHODS, method) and key[2:]}
