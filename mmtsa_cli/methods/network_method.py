@@ -176,7 +176,10 @@ class NetworkMethod(ABC):
         missing = [key for key in ("_inputs", "_classes", "_segments") if key not in state]
         if missing:
             raise ArtifactError("the state is of no network", expected=", ".join(missing), found=", ".join(state)[:80])
-        inputs = {name: Input(**value) for name, value in state["_inputs"].items()}
+        try:
+            inputs = {name: Input(**value) for name, value in state["_inputs"].items()}
+        except (AttributeError, TypeError) as error:
+            raise ArtifactError("the state's inputs are of no network", found=str(error)) from None
         # What the backbone started from is in the weights: it is not looked for again.
         options = replace(options, model=replace(options.model, weights=None))
         method = cls(options, inputs=inputs, classes=state["_classes"], segments=state["_segments"])
