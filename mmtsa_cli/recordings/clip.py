@@ -150,13 +150,15 @@ def check_files(recording: Recording, modalities: Sequence[str]) -> None:
     """
     for name in modalities:
         path = recording.paths[name]
+        where, remedy = f"{INDEX_NAME}, row {recording.row}, column {name}", "correct the path or empty the cell"
+        try:
+            readable, there = path.is_file() or path.is_dir(), path.exists()
+        # A name too long to be one, or a folder that is closed to this user.
+        except OSError as error:
+            raise DataError(f"{error.strerror}: {path}", where=where, remedy=remedy) from error
         # A device or a pipe that an index names would be read without end; of a directory its reader has more to say.
-        if not (path.is_file() or path.is_dir()):
-            raise DataError(
-                f"{'no plain' if path.exists() else 'no such'} file: {path}",
-                where=f"{INDEX_NAME}, row {recording.row}, column {name}",
-                remedy="correct the path or empty the cell",
-            )
+        if not readable:
+            raise DataError(f"{'no plain' if there else 'no such'} file: {path}", where=where, remedy=remedy)
 
 
 def _check_recorded(recording: Recording, modalities: Sequence[str]) -> None:

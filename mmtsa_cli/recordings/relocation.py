@@ -13,7 +13,15 @@ _TRIED = 200
 
 def missing_files(paths: Iterable[Path]) -> list[Path]:
     """Return those of `paths` that are not there, each once, in their order."""
-    return [path for path in dict.fromkeys(paths) if not path.exists()]
+    return [path for path in dict.fromkeys(paths) if not _may_be_there(path)]
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    # A name too long to be one, a folder closed to this user: who reads it says so, and in which row it stands.
+    except OSError:
+        return True
 
 
 def missing_error(missing: Sequence[Path], total: int, *, where: str, root: Path | None = None) -> DataError:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mmtsa_cli.errors import DataError, UsageError
+from mmtsa_cli.errors import ArtifactError, DataError, UsageError
 from mmtsa_cli.imaging.field import FieldOptions
 from mmtsa_cli.methods.mmtsa import Mmtsa, MmtsaOptions
 from mmtsa_cli.methods.pretrained import start_from
@@ -15,6 +15,7 @@ from mmtsa_cli.sampling.store import Store
 from mmtsa_cli.training.checkpoint import save_tensors
 from mmtsa_cli.training.optimisation import TrainingOptions
 from mmtsa_cli.training.run import Run
+from tests.methods.small_clips import clips_of
 
 MODEL = ModelOptions(backbone="resnet10", width=0.125, hidden=16)
 SENSOR = Input("sensor", 3, bounds=[(-1.0, 1.0)] * 3)
@@ -126,3 +127,19 @@ def _relabelled(clips):
 
 def _first(state):
     return next(name for name in state if name.startswith("encoders") and name.endswith("conv1.weight"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda inputs: {name: {**said, "another": 1} for name, said in inputs.items()}, "another"),
+        (lambda inputs: {name: {} for name in inputs}, "missing"),
+        (dict.fromkeys, "None"),
+        (list, "list"),
+    ],
+)
+def test_a_state_whose_inputs_are_of_no_network(samples, spoil, said):
+    method = Mmtsa.for_samples(MmtsaOptions(model=MODEL), clips_of(samples, modalities=("acc_phone",)))
+    whole = method.state()
+    with pytest.raises(ArtifactError, match=rf"inputs are of no network.*{said}"):
+        Mmtsa.restore(method.options, {**whole, "_inputs": spoil(whole["_inputs"])})

@@ -251,6 +251,14 @@ def test_a_missing_series_is_named_by_its_row_before_any_work(mmtsa, rec: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["rec"]
 
 
+def test_a_name_too_long_to_be_one_is_named_by_its_row(mmtsa, rec: Path, tmp_path: Path) -> None:
+    index, long = rec / "index.csv", f"{'x' * 300}.csv"
+    index.write_text(index.read_text().replace("sit_3.csv", long))
+    outcome = mmtsa("sample", rec, "-o", tmp_path / "s", "--window", 0.5, "--strict", expect=1)
+    assert_one_line(outcome, f"index.csv, row 7, column acc: File name too long: {rec / long}; correct the path or")
+    assert "index.csv, row 7, column acc: File name too long: " in mmtsa("check", rec, expect=1).stdout
+
+
 def test_most_recordings_damaged_is_no_store(mmtsa, rec: Path, tmp_path: Path) -> None:
     for name in ("walk_1", "walk_3", "sit_2"):
         (rec / f"{name}.csv").write_text("time,x,y,z\n0,1,1,1\n")
