@@ -53,7 +53,9 @@ class ReducedPrecision(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features, (B, D) float32, of images, (B, C, H, W)."""
-        return self.backbone(images.to(torch.bfloat16, memory_format=torch.channels_last)).float()
+        # In two steps: the one that does both reads number by number.
+        images = images.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        return self.backbone(images).float()
 
 
 def ready_for_inference(network: nn.Module, *, precision: Precision = "float32", packed: bool = True) -> nn.Module:

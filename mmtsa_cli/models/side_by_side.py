@@ -5,14 +5,27 @@ The threads of one network wait for one another between any two of its layers; t
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 
 import torch
 from torch import Tensor
 
 Said = dict[str, Tensor]
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Return threads that stay: what oneDNN has prepared for a layer is each thread's own, and ends with it."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="encoder")
+
+
+if hasattr(os, "register_at_fork"):
+    # A process that is forked gets none of them.
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def side_by_side(calls: Sequence[Callable[[], Said]], work: Sequence[int]) -> list[Said]:
@@ -43,16 +56,18 @@ def side_by_side(calls: Sequence[Callable[[], Said]], work: Sequence[int]) -> li
                     return
                 said[number] = calls[number]()
 
-    with ThreadPoolExecutor(at_once - 1) as pool:
-        others = [pool.submit(take_turns) for _ in range(at_once - 1)]
-        try:
-            take_turns()
-        finally:
-            # What is left is not begun where this one failed.
-            waiting.clear()
-            torch.set_num_threads(threads)
-        for other in others:
-            other.result()
+    others = [_helpers().submit(take_turns) for _ in range(at_once - 1)]
+    try:
+        take_turns()
+    finally:
+        # What is left is not begun where this one failed.
+        waiting.clear()
+        torch.set_num_threads(threads)
+        # One that found no thread free, as other calls have them all, is not needed any more.
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
+        other.result()
     return [said[number] for number in range(len(calls))]
 
 

@@ -42,6 +42,23 @@ def test_frames_of_two_channels_are_refused():
 
 
 @pytest.mark.parametrize("convention", [CAFFE, IMAGENET, HALVES])
+@pytest.mark.parametrize(("channels", "count"), [(3, 1), (3, 2), (1, 1), (1, 5)])
+def test_frames_are_normalised_as_the_formula_says(convention, channels, count):
+    frames = torch.randint(0, 256, (2, 3, 5, 7, channels * count), dtype=torch.uint8)
+    ordered = frames.unflatten(-1, (count, channels))
+    if channels == 3 and convention.order == "bgr":
+        ordered = ordered.flip(-1)
+    mean, std = torch.tensor(convention.mean), torch.tensor(convention.std)
+    if channels == 1:
+        mean, std = mean.mean(), std.mean()
+    expected = ((ordered.float() * (convention.scale / 255) - mean) / std).flatten(-2).permute(0, 1, 4, 2, 3)
+    made = VideoInput(convention, channels=channels, frames=count)(frames)
+    assert torch.equal(made, expected)
+    # As convolutions read it fastest, without a copy.
+    assert made.flatten(0, 1).is_contiguous(memory_format=torch.channels_last) or channels * count == 1
+
+
+@pytest.mark.parametrize("convention", [CAFFE, IMAGENET, HALVES])
 def test_sensor_images_are_the_grey_images_of_equation_5(convention):
     grey = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3, 1)
     as_video = VideoInput(convention, channels=1)(grey).flatten()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Barrier, get_ident
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event, current_thread, get_ident
 
 import pytest
 import torch
@@ -66,3 +68,44 @@ def test_what_fails_is_raised_and_the_threads_are_as_before(failing):
     with pytest.raises(ValueError, match="no such thing"):
         side_by_side(calls, [1, 1])
     assert torch.get_num_threads() == 2
+
+
+def seen_by_two():
+    both, seen = Barrier(2, timeout=20), set()
+
+    def call():
+        seen.add(current_thread().name)
+        both.wait()
+        return {}
+
+    side_by_side([call, call], [1, 1])
+    return seen
+
+
+def test_the_threads_stay():
+    seen = set().union(*(seen_by_two() for _ in range(20)))
+    assert 2 <= len(seen) <= 1 + os.cpu_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_process_that_is_forked_has_threads_of_its_own():
+    seen_by_two()
+    child = os.fork()
+    if not child:
+        # Nothing of pytest may go on here.
+        try:
+            os._exit(0 if len(seen_by_two()) == 2 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_others_have_the_threads_of_is_done_here(monkeypatch):
+    busy, pool = Event(), ThreadPoolExecutor(1)
+    monkeypatch.setattr("mmtsa_cli.models.side_by_side._helpers", lambda: pool)
+    others = pool.submit(busy.wait)
+    said = side_by_side([lambda number=number: {str(number): torch.ones(1)} for number in range(3)], [1, 1, 1])
+    assert [list(one) for one in said] == [["0"], ["1"], ["2"]]
+    assert not others.done()
+    busy.set()
+    pool.shutdown()

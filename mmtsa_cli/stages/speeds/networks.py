@@ -88,8 +88,8 @@ class Networks:
         return Mmtsa.for_samples(recipe, self._samples(NATIVE), seed=0)
 
     def naive(self, sizes: Sizes) -> nn.Module:
-        """Return the network as the paper's code has it: weights contiguous."""
-        return copy.deepcopy(self.at(sizes).network).to(memory_format=torch.contiguous_format)
+        """Return a copy of the network as the paper's code has it."""
+        return contiguous(copy.deepcopy(self.at(sizes).network))
 
     def tensors(self, sizes: Sizes, clips: int) -> dict[str, Tensor]:
         """Return the tensors of some clips."""
@@ -107,6 +107,15 @@ class Networks:
     def _recipe(self, sizes: Sizes) -> Recipe:
         size = "null" if sizes.sensors is None else str(sizes.sensors)
         return read_recipe("paper", [f"imaging.image_size={size}", f"training.device={self._device}"])
+
+
+def contiguous(network: nn.Module) -> nn.Module:
+    """Let a network compute in the contiguous format, its images too, in place; return it."""
+    for module in network.modules():
+        if (backbone := module._modules.get("backbone")) is not None:
+            # Convolutions compute channels-last where weights or images are.
+            backbone.register_forward_pre_hook(lambda _, images: (images[0].contiguous(),))
+    return network.to(memory_format=torch.contiguous_format)
 
 
 def _calibrate(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -272,7 +281,8 @@ def _change_backbones(network: nn.Module, change: Callable[[Any], Any]) -> None:
 def _only_folded(network: nn.Module) -> nn.Module:
     ready = copy.deepcopy(network)
     _change_backbones(ready, fold_norms)
-    return ready
+    # What is folded is a new module, without what was hung on the old one.
+    return contiguous(ready)
 
 
 def _on_one_thread(call: Callable[[], Tensor]) -> Callable[[], Tensor]:

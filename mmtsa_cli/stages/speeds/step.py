@@ -11,9 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
-from mmtsa_cli.stages.speeds.networks import LARGE, NATIVE, SMALL, Networks
+from mmtsa_cli.stages.speeds.networks import LARGE, NATIVE, SMALL, Networks, contiguous
 from mmtsa_cli.stages.speeds.training import GIVEN_BACK, step_of
 from mmtsa_cli.stages.tables.footprint import peak_mb
 from mmtsa_cli.training.memory import keep_freed_memory
@@ -27,7 +25,7 @@ def main(way: str, store: str, batch: str, steps: str) -> None:
     method = networks.at(_SIZES[way])
     if way == "naive":
         # In place: a copy of the weights would be counted.
-        network, precision = method.network.to(memory_format=torch.contiguous_format), "float32"
+        network, precision = contiguous(method.network), "float32"
     else:
         network, precision = method.network, "auto"
         if way != GIVEN_BACK:
