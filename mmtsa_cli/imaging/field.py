@@ -143,8 +143,12 @@ def gramian(scaled: Numbers, kind: Kind = "sum") -> Numbers:
     sine = ((1.0 - scaled) * (1.0 + scaled)) ** 0.5
     column, row = scaled[..., :, None], scaled[..., None, :]
     if kind == "sum":
-        return column * row - sine[..., :, None] * sine[..., None, :]
-    return sine[..., :, None] * row - column * sine[..., None, :]
+        field = column * row
+        field -= sine[..., :, None] * sine[..., None, :]
+    else:
+        field = sine[..., :, None] * row
+        field -= column * sine[..., None, :]
+    return field
 
 
 def window_of_field(

@@ -71,7 +71,7 @@ class VideoInput(nn.Module):
         if channels == 1:
             mean, std = mean.mean()[None], std.mean()[None]
         self._factor = convention.scale / 255.0
-        self._deviates = bool((std != 1).any())
+        self._deviates = any(value != 1 for value in convention.std)
         self.register_buffer("mean", mean.repeat(frames), persistent=False)
         self.register_buffer("std", std.repeat(frames), persistent=False)
 
@@ -82,12 +82,12 @@ class VideoInput(nn.Module):
             # Four times as fast as `flip`, which turns round three bytes at a time.
             frames = torch.cat([frames[..., channel : channel + 1] for channel in self._order], dim=-1)
         # By rows: three numbers are too few for a pass over them to be quick.
-        rows = frames.flatten(-2).float()
+        rows = frames.flatten(-2).to(torch.float32, copy=True)
         if self._factor != 1:
-            rows = rows * self._factor
-        rows = rows - self.mean.repeat(width)
+            rows *= self._factor
+        rows -= self.mean.repeat(width)
         if self._deviates:
-            rows = rows / self.std.repeat(width)
+            rows /= self.std.repeat(width)
         return rows.unflatten(-1, (width, channels)).permute(0, 1, 4, 2, 3)
 
 
@@ -106,4 +106,4 @@ class SensorInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return images, of any shape, in [-1, 1], as the backbone expects grey values."""
-        return images * self._factor + self._offset
+        return (images * self._factor).add_(self._offset)

@@ -27,6 +27,8 @@ from mmtsa_cli.models.packed_convolution import is_called_once, is_plain, is_rel
 Range = tuple[float, float]
 
 _HIGHEST, _WEIGHT_HIGHEST = 255, 127
+_FEW = 4
+"""Channels of an image that is brought into another order by channels."""
 
 
 @cache
@@ -117,10 +119,13 @@ class ToBytes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return uint8 of the same shape, channels last."""
-        scaled = (x.float() * (1 / self.scale.step)).add_(self.scale.zero).round_().clamp_(0, _HIGHEST)
-        if scaled.is_contiguous(memory_format=torch.channels_last):
-            return scaled.to(torch.uint8)
-        # By channels, which a pass over all of them takes half again as long for.
+        scaled = x.float() * (1 / self.scale.step)
+        if self.scale.zero:
+            scaled += self.scale.zero
+        scaled.round_().clamp_(0, _HIGHEST)
+        if scaled.shape[1] > _FEW or scaled.is_contiguous(memory_format=torch.channels_last):
+            return scaled.to(torch.uint8, memory_format=torch.channels_last)
+        # Channel by channel: one pass that turns an image round takes half again as long.
         said = torch.empty_like(scaled, dtype=torch.uint8, memory_format=torch.channels_last)
         for channel in range(said.shape[1]):
             said[:, channel].copy_(scaled[:, channel])
@@ -136,7 +141,10 @@ class FromBytes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float32 of the same shape."""
-        return (x.float() - self.scale.zero) * self.scale.step
+        said = x.float()
+        if self.scale.zero:
+            said -= self.scale.zero
+        return said.mul_(self.scale.step)
 
 
 class IntegerConvolution(nn.Module):
@@ -197,16 +205,16 @@ class IntegerPooledConvolution(nn.Module):
         super().__init__()
         self.projection = IntegerConvolution(convolution, taken, None)
         bias, self.projection.bias = self.projection.bias, None
-        # In steps of what it says, so that rounding is all that is left to do.
-        step = 1.0 if given is None else given.step
+        # In steps of what it says, and half of one more, so that to cut the rest off is all that is left to do.
+        step, more = (1.0, 0.0) if given is None else (given.step, 0.5)
         self.projection.steps = self.projection.steps / step
-        self.register_buffer("bias", bias.view(-1, 1, 1) / step)  # type: ignore[union-attr]
+        self.register_buffer("bias", bias.view(-1, 1, 1) / step + more)  # type: ignore[union-attr]
         self._gives_bytes = given is not None
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, out, H, W), uint8 or float32, for images, (B, C, H, W) uint8."""
         said = averaged(self.projection(images)).add_(self.bias)
-        return said.round_().clamp_(0, _HIGHEST).to(torch.uint8) if self._gives_bytes else said
+        return said.clamp_(0, _HIGHEST).to(torch.uint8) if self._gives_bytes else said
 
 
 def _max_pool(
