@@ -137,14 +137,15 @@ def _training(facts: dict[str, Any], store: Path, options: SpeedOptions, note: N
 
 
 def _networks(facts: dict[str, Any], store: Path, options: SpeedOptions, note: Note) -> None:
+    from mmtsa_cli.stages.speeds import clip_parts, training
     from mmtsa_cli.stages.speeds import networks as speed_networks
-    from mmtsa_cli.stages.speeds import training
 
     few, batch = _few(options), options.batch
     note(f"inference, on {_cores()} cores")
     networks = speed_networks.Networks(store)
     facts["rows"] += _told(note, speed_networks.inference_rows(networks, repeats=options.repeats))
     facts["time"]["training step"] = training.time_by_part(networks, batch=batch)
+    facts["time"].update(clip_parts.time_by_part(networks))
     if options.explain:
         note("each way on its own")
         facts["ways"] += speed_networks.inference_ways(networks, repeats=few, compiled=options.compiled, note=note)

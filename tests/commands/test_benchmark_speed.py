@@ -8,6 +8,7 @@ import json
 import pytest
 
 from mmtsa_cli.errors import MmtsaError
+from mmtsa_cli.models.integers import computes_integers
 from mmtsa_cli.stages import speed
 from mmtsa_cli.stages.recipe import read_recipe
 from mmtsa_cli.stages.speeds import networks as speed_networks
@@ -50,7 +51,11 @@ def test_rows_have_ours_naive_and_their_ratio(mmtsa, tiny):
             assert row["ratio"] == pytest.approx(row["naive"] / row["ours"])
             # Told when it is measured: what is interrupted has its figures in the log.
             assert f"{row['name']}: {row['ours']:.4g} {row['unit']}, naive" in done.stderr.replace("\n", " ")
-    assert {"item", "training step"} == set(facts["time"])
+    computed = {"a clip, one thread", *(["a clip, integers, one thread"] if computes_integers() else [])}
+    assert {"item", "training step", *computed} == set(facts["time"])
+    for name in computed:
+        assert list(facts["time"][name])[:2] == ["frames and fields to images", "convolutions"]
+        assert all(spent > 0 for spent in facts["time"][name].values())
     assert facts["machine"]["cores"] >= 1
 
 

@@ -139,9 +139,9 @@ def inference_rows(networks: Networks, *, repeats: int) -> list[SpeedRow]:
         "small": asked(small.network_for_inference()[0], networks.tensors(SMALL, 1)),
     }
     names = {"native": "infer: 1 clip, native size", "small": f"infer: 1 clip, {SMALL}"}
-    if _multiplies_bytes(networks):
+    if multiplies_bytes(networks):
         for way, sizes in (("native", NATIVE), ("small", SMALL)):
-            ways[f"{way} int8"] = asked(_in_integers(networks, sizes), networks.tensors(sizes, 1))
+            ways[f"{way} int8"] = asked(network_in_integers(networks, sizes), networks.tensors(sizes, 1))
             names[f"{way} int8"] = f"{names[way]}, 8-bit integers"
     times = in_turns(ways, repeats=repeats, call_before=True)
     about = {"native": f"same weights; {NAIVE}", "small": f"same weights; {NAIVE}; other images"}
@@ -151,11 +151,12 @@ def inference_rows(networks: Networks, *, repeats: int) -> list[SpeedRow]:
     ]
 
 
-def _multiplies_bytes(networks: Networks) -> bool:
+def multiplies_bytes(networks: Networks) -> bool:
+    """Say whether the networks can be computed in 8-bit integers here."""
     return next(networks.at(NATIVE).network.parameters()).device.type == "cpu" and computes_integers()
 
 
-def _in_integers(networks: Networks, sizes: Sizes) -> nn.Module:
+def network_in_integers(networks: Networks, sizes: Sizes) -> nn.Module:
     """Return the network in 8-bit integers, scaled by clips as it is asked about."""
     network = networks.at(sizes).network
     ranges = activation_ranges(network, [networks.tensors(sizes, _SCALED_BY)])
@@ -212,9 +213,9 @@ def inference_ways(networks: Networks, *, repeats: int, compiled: bool, note: Ca
     if own == "float32":
         # Emulated it is tens of times slower, which says nothing of a processor that has it.
         del ways["alone: bfloat16 (autocast)"]
-    if _multiplies_bytes(networks):
+    if multiplies_bytes(networks):
         for sizes in (NATIVE, SMALL):
-            call = asked(_in_integers(networks, sizes), networks.tensors(sizes, 1))
+            call = asked(network_in_integers(networks, sizes), networks.tensors(sizes, 1))
             ways[f"8-bit integers, {sizes}"] = (call, sizes)
     times_only = {
         "the same as packed, sensors of one shape share a backbone": asked(
