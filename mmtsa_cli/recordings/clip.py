@@ -155,7 +155,7 @@ def check_files(recording: Recording, modalities: Sequence[str]) -> None:
             readable, there = path.is_file() or path.is_dir(), path.exists()
         # A name too long to be one, or a folder that is closed to this user.
         except OSError as error:
-            raise DataError(f"{error.strerror}: {path}", where=where, remedy=remedy) from error
+            raise DataError(f"no such file: {path}", where=where, found=error.strerror, remedy=remedy) from error
         # A device or a pipe that an index names would be read without end; of a directory its reader has more to say.
         if not readable:
             raise DataError(f"{'no plain' if there else 'no such'} file: {path}", where=where, remedy=remedy)
