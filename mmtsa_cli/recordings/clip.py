@@ -153,7 +153,7 @@ def check_files(recording: Recording, modalities: Sequence[str]) -> None:
         where, remedy = f"{INDEX_NAME}, row {recording.row}, column {name}", "correct the path or empty the cell"
         try:
             readable, there = path.is_file() or path.is_dir(), path.exists()
-        # A name too long to be one, or a folder that is closed to this user.
+        # No path at all to this system (too long), or a folder that is closed to this user.
         except OSError as error:
             raise DataError(f"no such file: {path}", where=where, found=error.strerror, remedy=remedy) from error
         # A device or a pipe that an index names would be read without end; of a directory its reader has more to say.

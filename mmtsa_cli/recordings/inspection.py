@@ -188,10 +188,6 @@ def _missing(recording: Recording, name: str) -> MmtsaError | None:
         check_files(recording, [name])
     except DataError as error:
         return error
-    except OSError as error:
-        # No path at all to this system: too long, or of characters that it does not know.
-        where = f"{INDEX_NAME}, row {recording.row}, column {name}"
-        return DataError(f"no such file: {error.strerror}", where=where, remedy="correct the path or empty the cell")
     return None
 
 
