@@ -10,7 +10,7 @@ from mmtsa_cli.artifacts.remote import UnreachableError
 from mmtsa_cli.errors import DataError, ManyErrors, MmtsaError
 from mmtsa_cli.recordings.clip import Clip, check_files, open_clip
 from mmtsa_cli.recordings.faults import Fault, fault_of, warning
-from mmtsa_cli.recordings.index import INDEX_NAME, Dataset, Recording
+from mmtsa_cli.recordings.index import Dataset, Recording
 from mmtsa_cli.recordings.reading import read_stamps
 from mmtsa_cli.recordings.timing import StampQuality, stamp_quality
 
